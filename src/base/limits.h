@@ -1,0 +1,84 @@
+/* Every limit has its name here. Those the operator may change are defaults of the configuration
+ * (daemon/config.h names the setting); the others are fixed. Bytes unless the name says otherwise;
+ * times end in _MS or _SECONDS. */
+#ifndef DEPESCHE_BASE_LIMITS_H
+#define DEPESCHE_BASE_LIMITS_H
+
+/* Runtime */
+#define LIMIT_WORKERS_PER_LISTENER 500
+#define LIMIT_WORKER_STACK         (256 * 1024)
+#define LIMIT_WORKER_IDLE_MS       10000
+#define LIMIT_CONNECTIONS          20000 /* a listener; configuration */
+#define LIMIT_CONNECTIONS_ADDRESS  50    /* an address and listener, IPv6 by /64; configuration */
+#define LIMIT_HANDSHAKE_MS         30000
+#define LIMIT_WRITE_MS             60000 /* one write to a peer that does not read */
+#define LIMIT_INPUT_BUFFER         (64 * 1024)
+
+/* Messages */
+#define LIMIT_MESSAGE_SIZE    (50 * 1024 * 1024) /* configuration */
+#define LIMIT_HEADER_SIZE     (256 * 1024)       /* all header fields of one part that are read */
+#define LIMIT_HEADER_FIELDS   2000
+#define LIMIT_MIME_DEPTH      50
+#define LIMIT_MIME_PARTS      2000
+#define LIMIT_ADDRESSES       2000 /* addresses read from one header field */
+#define LIMIT_MIME_PARAMETERS 64
+#define LIMIT_ENVELOPE_TEXT   (64 * 1024)
+#define LIMIT_STRUCTURE_TEXT  (512 * 1024)
+#define LIMIT_PREVIEW         256 /* bytes of UTF-8 */
+
+/* SMTP */
+#define LIMIT_SMTP_LINE         2048 /* a command line; RFC 5321 4.5.3.1.4 with room for extensions */
+#define LIMIT_SMTP_TEXT_LINE    (1024 * 1024) /* a line of message text; longer ones are refused */
+#define LIMIT_SMTP_RECIPIENTS   1000          /* configuration */
+#define LIMIT_SMTP_ERRORS       10
+#define LIMIT_SMTP_COMMANDS     1000 /* commands without a mail transaction between them */
+#define LIMIT_SMTP_TRANSACTIONS 1000
+#define LIMIT_SMTP_COMMAND_MS   300000
+#define LIMIT_SMTP_DATA_MS      180000 /* between two pieces of a message */
+#define LIMIT_SMTP_SESSION_MS   (60 * 60 * 1000)
+#define LIMIT_RECEIVED_FIELDS   50 /* more of them are a loop */
+
+/* IMAP */
+#define LIMIT_IMAP_LINE    (64 * 1024)   /* a command without its literals */
+#define LIMIT_IMAP_COMMAND (1024 * 1024) /* all literals of a command that is not APPEND */
+#define LIMIT_IMAP_LITERAL_PLUS                                                                    \
+    4096 /* non-synchronising literal without APPEND, RFC 7888 LITERAL- */
+#define LIMIT_IMAP_NESTING     50
+#define LIMIT_IMAP_SEARCH_KEYS 1000
+#define LIMIT_IMAP_SET_RANGES  50000
+#define LIMIT_IMAP_ERRORS      20
+#define LIMIT_IMAP_APPENDS     200 /* messages of one MULTIAPPEND */
+#define LIMIT_IMAP_PREAUTH_MS  60000
+#define LIMIT_IMAP_IDLE_MS     (31 * 60 * 1000) /* RFC 9051 5.4: at least 30 minutes */
+#define LIMIT_IMAP_ARENA       (4 * 1024 * 1024)
+
+/* Store */
+#define LIMIT_MAILBOXES      10000 /* an account */
+#define LIMIT_MAILBOX_NAME   1024  /* bytes of UTF-8, whole path */
+#define LIMIT_MAILBOX_LEVELS 50
+#define LIMIT_KEYWORDS       59 /* an account; a message's flags are one 64-bit word */
+#define LIMIT_KEYWORD_NAME   64
+#define LIMIT_SEGMENT_SIZE   (128 * 1024 * 1024)
+#define LIMIT_GROUP_MESSAGES 512 /* changes in one commit */
+#define LIMIT_GROUP_BYTES    (64 * 1024 * 1024)
+#define LIMIT_TXN_ROWS       2000 /* rows a long change touches in one transaction */
+
+/* Directory and guard */
+#define LIMIT_PASSWORD            256
+#define LIMIT_PASSWORD_MIN        8
+#define LIMIT_ADDRESS             320 /* RFC 5321: 64 + @ + 255 */
+#define LIMIT_LOCAL_PART          64
+#define LIMIT_DOMAIN              255
+#define LIMIT_ALIAS_DEPTH         10
+#define LIMIT_ALIAS_TARGETS       500
+#define LIMIT_PARALLEL_HASHES     2
+#define LIMIT_LOGIN_CACHE         10000
+#define LIMIT_LOGIN_CACHE_SECONDS 300
+#define LIMIT_GUARD_ADDRESSES     200000
+
+/* Hand-over between edge and mail */
+#define LIMIT_HANDOVER_RECORD  (128 * 1024)
+#define LIMIT_HANDOVER_WAITING 2000
+#define LIMIT_HANDOVER_MS      60000
+
+#endif
