@@ -1,0 +1,95 @@
+/* What crosses between `edge` and `mail`: requests with their answers over one SOCK_SEQPACKET pair.
+ *
+ *   edge -> mail   resolve  (sender, recipient)            -> status, reply text
+ *   edge -> mail   deliver  (envelope, verdict, memfd)     -> one status a recipient
+ *   mail -> edge   banned   (addresses closed for the whole machine; no answer)
+ *
+ * `relay` (mail -> edge) joins when the queue delivers. A message crosses as a sealed memfd:
+ * immutable, no copy, no temporary file. Every record is typed, length-checked and bounded; a
+ * malformed one from the other side is answered by dropping it and one log line, never by trust:
+ * `edge` talks to strangers. */
+#ifndef DEPESCHE_HANDOVER_HANDOVER_H
+#define DEPESCHE_HANDOVER_HANDOVER_H
+
+#include "base/arena.h"
+#include "net/address.h"
+#include "net/ipc.h"
+
+/* How a recipient, or a message for it, was decided. SMTP replies are made of it in one table. */
+enum handover_status {
+    HANDOVER_OK,
+    HANDOVER_UNKNOWN,   /* 550 5.1.1 no such recipient */
+    HANDOVER_NOT_OURS,  /* 550 5.7.1 no relaying */
+    HANDOVER_CLOSED,    /* 550 5.2.1 */
+    HANDOVER_FULL,      /* 452 4.2.2 mailbox full */
+    HANDOVER_NO_ROOM,   /* 452 4.3.1 this system's disk is full */
+    HANDOVER_BAD,       /* 501/553 malformed address */
+    HANDOVER_LOOP,      /* 554 5.4.6 too many hops */
+    HANDOVER_TEMPORARY, /* 451 4.3.0 */
+    HANDOVER_TOO_MANY,  /* 452 4.5.3 */
+};
+
+struct handover_recipient {
+    struct slice address; /* as given in RCPT */
+    struct slice orcpt;
+    uint8_t notify; /* as in struct queue_recipient */
+};
+
+/* The envelope of a message that edge received, and what edge found out about its origin. */
+struct handover_envelope {
+    struct ip peer;
+    struct slice helo, tls_version, tls_cipher; /* tls empty: clear text */
+    struct slice sender;                        /* empty: <> */
+    struct slice envid;
+    uint8_t ret;
+    bool smtputf8, eight_bit, require_tls;
+    struct slice trace; /* the Received field edge made, put in front of the message */
+    int64_t received;
+    const struct handover_recipient *recipients;
+    size_t n_recipients;
+};
+
+/* --- In edge --- */
+
+struct handover_client;
+/* Starts the thread that reads answers. Takes fd. `banned` is called on that thread with the whole
+ * list. */
+must_use enum error handover_client_new(int fd,
+                                        void (*banned)(void *arg, const struct ip *ips, size_t n),
+                                        void *arg, struct handover_client **out);
+/* Both block, at most LIMIT_HANDOVER_MS; ERR_CLOSED or ERR_TIMEOUT mean: 421 / 451, try later.
+ * Thread-safe. */
+must_use enum error handover_resolve(struct handover_client *c, struct slice recipient,
+                                     enum handover_status *out);
+/* status has room for n_recipients. On an error nothing is known to be kept: defer. */
+must_use enum error handover_deliver(struct handover_client *c, const struct handover_envelope *e,
+                                     int memfd, enum handover_status *status);
+/* False once `mail` is gone; a new pair comes with a new edge connection (handover_client_replace).
+ */
+bool handover_client_alive(const struct handover_client *c);
+/* `mail` was restarted: goes on with the new socket; waiting requests end with ERR_CLOSED. */
+void handover_client_replace(struct handover_client *c, int fd);
+void handover_client_free(struct handover_client *c);
+
+/* --- In mail --- */
+
+/* What the server side does with requests; called on its worker threads, may block for a commit. */
+struct handover_service {
+    enum handover_status (*resolve)(void *arg, struct slice recipient);
+    /* raw is the mapped memfd without the trace field. Fills status[n_recipients]. */
+    void (*deliver)(void *arg, const struct handover_envelope *e, struct slice raw,
+                    enum handover_status *status);
+    void *arg;
+};
+struct handover_server;
+/* Starts worker threads on demand (at most 64). Takes fd. */
+must_use enum error handover_server_new(int fd, const struct handover_service *service,
+                                        struct handover_server **out);
+/* `edge` was restarted: serve the new socket from now on. */
+void handover_server_replace(struct handover_server *s, int fd);
+must_use enum error handover_server_banned(struct handover_server *s, const struct ip *ips,
+                                           size_t n);
+/* Answers what is in flight (at most grace_ms), then ends. */
+void handover_server_free(struct handover_server *s, int grace_ms);
+
+#endif
