@@ -4,6 +4,9 @@
 
 enum { DAY = 86400, ERA_YEARS = 400, ERA_DAYS = 146097, MARCH_0_TO_1970 = 719468 };
 
+/* Of the years 0 and 9999. */
+static const int64_t FIRST_SECOND = -62167219200, LAST_SECOND = 253402300799;
+
 static const char day_names[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -29,11 +32,10 @@ int64_t date_from_civil(const struct civil *c)
 struct civil date_to_civil(int64_t seconds)
 {
     /* Years 0 to 9999: what lies outside (a damaged record) is shown as the nearest. */
-    const int64_t first = -62167219200, last = 253402300799;
-    if (seconds < first)
-        seconds = first;
-    if (seconds > last)
-        seconds = last;
+    if (seconds < FIRST_SECOND)
+        seconds = FIRST_SECOND;
+    if (seconds > LAST_SECOND)
+        seconds = LAST_SECOND;
     int64_t since = floor_div(seconds, DAY);
     int64_t rest = seconds - since * DAY;
     int64_t days = since + MARCH_0_TO_1970;
@@ -62,8 +64,10 @@ static bool civil_in_range(const struct civil *c)
     bool leap = c->year % 4 == 0 && (c->year % 100 != 0 || c->year % 400 == 0);
     if (c->day > days[c->month - 1] + (c->month == 2 && leap))
         return false;
-    /* 60 is a leap second; it counts as the next minute's first. */
-    return c->hour <= 23 && c->minute <= 59 && c->second <= 60;
+    /* 60 is a leap second; it counts as the next minute's first, which must have a year, too. */
+    if (c->hour > 23 || c->minute > 59 || c->second > 60)
+        return false;
+    return date_from_civil(c) <= LAST_SECOND;
 }
 
 /* Takes a run of `min` to `max` digits off `*s`. */
