@@ -46,9 +46,11 @@ struct delivery_request {
     size_t n_recipients;
 };
 
-/* What RCPT asks: would this recipient be accepted now? Checks existence, state, and room. */
+/* What RCPT asks: would a message of `size` bytes (0: not known) be accepted for this recipient
+ * now? Checks existence, state, and room, so that one full mailbox is refused alone and not with
+ * the whole message. */
 enum delivery_status delivery_probe(const struct delivery_service *s, struct slice recipient,
-                                    bool may_relay);
+                                    uint64_t size, bool may_relay);
 
 /* Delivers. Every recipient's status is filled; OK statuses are durable. A forward or alias with
  * both own and foreign targets counts as OK only when all of them are kept. */

@@ -1,6 +1,6 @@
 /* What crosses between `edge` and `mail`: requests with their answers over one SOCK_SEQPACKET pair.
  *
- *   edge -> mail   resolve  (sender, recipient)            -> status, reply text
+ *   edge -> mail   resolve  (recipient, announced size)    -> status
  *   edge -> mail   deliver  (envelope, verdict, memfd)     -> one status a recipient
  *   mail -> edge   banned   (addresses closed for the whole machine; no answer)
  *
@@ -57,10 +57,11 @@ struct handover_client;
 must_use enum error handover_client_new(int fd,
                                         void (*banned)(void *arg, const struct ip *ips, size_t n),
                                         void *arg, struct handover_client **out);
-/* Both block, at most LIMIT_HANDOVER_MS; ERR_CLOSED or ERR_TIMEOUT mean: 421 / 451, try later.
+/* size: what MAIL SIZE= announced, 0 when it did not; asks whether that much fits the mailbox.
+ * Both block, at most LIMIT_HANDOVER_MS; ERR_CLOSED or ERR_TIMEOUT mean: 421 / 451, try later.
  * Thread-safe. */
 must_use enum error handover_resolve(struct handover_client *c, struct slice recipient,
-                                     enum handover_status *out);
+                                     uint64_t size, enum handover_status *out);
 /* status has room for n_recipients. On an error nothing is known to be kept: defer. */
 must_use enum error handover_deliver(struct handover_client *c, const struct handover_envelope *e,
                                      int memfd, enum handover_status *status);
@@ -75,7 +76,7 @@ void handover_client_free(struct handover_client *c);
 
 /* What the server side does with requests; called on its worker threads, may block for a commit. */
 struct handover_service {
-    enum handover_status (*resolve)(void *arg, struct slice recipient);
+    enum handover_status (*resolve)(void *arg, struct slice recipient, uint64_t size);
     /* raw is the mapped memfd without the trace field. Fills status[n_recipients]. */
     void (*deliver)(void *arg, const struct handover_envelope *e, struct slice raw,
                     enum handover_status *status);

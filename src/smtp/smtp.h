@@ -14,7 +14,7 @@ struct smtp_limits {
     uint32_t recipients;   /* 0: LIMIT_SMTP_RECIPIENTS */
 };
 
-/* Is this address closed for the whole machine? Asked at each accept. */
+/* Whether an address is closed for the whole machine is asked by the listener's `admit`. */
 struct smtp_receiving {
     const char *host; /* our name in greeting and trace */
     struct smtp_limits limits;
@@ -33,6 +33,10 @@ struct smtp_submission {
  * outlives the runtime. */
 extern const struct protocol smtp_receiving_protocol;
 extern const struct protocol smtp_submission_protocol;
+
+/* What `mail` answers to `edge` with: the service for handover_server_new(), made of delivery. `d`
+ * must outlive the server. */
+struct handover_service smtp_handover_service(struct delivery_service *d);
 
 /* Sent in clear when a connection limit is hit. */
 #define SMTP_BUSY_TEXT "421 4.7.0 Too many connections, try again later\r\n"
