@@ -21,10 +21,8 @@ def imap_from(demo, source, password, user="anna"):
 
 
 def submission_from(demo, source, password):
-    s = smtplib.SMTP_SSL("localhost", demo.port("submissions"), context=demo.tls(check_hostname=False),
-                         timeout=20, source_address=(source, 0), local_hostname="client.test") \
-        if False else smtplib.SMTP("127.0.0.1", demo.port("submission"), timeout=20,
-                                   source_address=(source, 0), local_hostname="client.test")
+    s = smtplib.SMTP("127.0.0.1", demo.port("submission"), timeout=20, source_address=(source, 0),
+                     local_hostname="client.test")
     s.starttls(context=demo.tls(check_hostname=False))
     s.login("anna@example.org", password)
     return s
