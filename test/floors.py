@@ -6,8 +6,8 @@ import sys
 
 FLOOR = {
     "base": 1,
-    "config": 2, "net": 2,
-    "message": 3,
+    "net": 2,
+    "message": 3, "config": 3,
     "store": 4, "directory": 4, "guard": 4,
     "auth": 5, "handover": 5, "queue": 5, "filter": 5, "trust": 5,
     "smtp": 6, "imap": 6, "web": 6, "jmap": 6,
