@@ -1,5 +1,5 @@
 /* Every limit has its name here. Those the operator may change are defaults of the configuration
- * (daemon/config.h names the setting); the others are fixed. Bytes unless the name says otherwise;
+ * (config/setting.c names the setting); the others are fixed. Bytes unless the name says otherwise;
  * times end in _MS or _SECONDS. */
 #ifndef DEPESCHE_BASE_LIMITS_H
 #define DEPESCHE_BASE_LIMITS_H
@@ -13,6 +13,17 @@
 #define LIMIT_HANDSHAKE_MS         30000
 #define LIMIT_WRITE_MS             60000 /* one write to a peer that does not read */
 #define LIMIT_INPUT_BUFFER         (64 * 1024)
+#define LIMIT_READ_CHUNK           (16 * 1024) /* one read; what a TLS record holds */
+#define LIMIT_WRITE_CHUNK          (16 * 1024) /* one write; what a TLS record holds */
+#define LIMIT_READ_ROUNDS          64  /* reads in a row before others that wait get their turn */
+#define LIMIT_WORKERS_REST         2   /* kept when nothing happens */
+#define LIMIT_WORKERS_BURST        32  /* started at once when all others are blocked */
+#define LIMIT_WORKER_WATCH_MS      2   /* how often the keeper looks while workers are short */
+#define LIMIT_ACCEPT_PAUSE_MS      100 /* without descriptors or memory */
+#define LIMIT_SLOTS                (1024 * 1024) /* connections of one runtime, all listeners */
+#define LIMIT_TLS_IDENTITIES       1000
+#define LIMIT_TLS_NAMES            20000 /* of all identities */
+#define LIMIT_TLS_TICKET_SECONDS   86400
 
 /* Messages */
 #define LIMIT_MESSAGE_SIZE    (50 * 1024 * 1024) /* configuration */
@@ -80,5 +91,18 @@
 #define LIMIT_HANDOVER_RECORD  (128 * 1024)
 #define LIMIT_HANDOVER_WAITING 2000
 #define LIMIT_HANDOVER_MS      60000
+
+/* Configuration, supervisor and commands */
+#define LIMIT_CONFIG_SIZE   (256 * 1024)
+#define LIMIT_CONFIG_LIST   256 /* items of a list setting */
+#define LIMIT_CONFIG_ARENA  (1024 * 1024)
+#define LIMIT_NEAREST_WORD  64           /* longer words have no nearest match */
+#define LIMIT_PEM_FILE      (256 * 1024) /* a certificate chain or key file */
+#define LIMIT_IDENTITIES    64
+#define LIMIT_LISTENERS     128
+#define LIMIT_RESTART_MS    30000 /* the longest pause before a dead role is started again */
+#define LIMIT_FIREWALL_BANS 5000
+#define LIMIT_CONTROL_MS    10000 /* one exchange on the control socket */
+#define LIMIT_CLI_ARENA     (256 * 1024 * 1024)
 
 #endif
