@@ -2,8 +2,8 @@
  * stop anywhere. Pure: bytes in, an event out; it neither reads nor writes the connection.
  *
  * A literal is refused before it is read: the caller is asked with its size (READER_LITERAL) and
- * answers with reader_accept() or reader_reject(). Memory grows with what has come, not with what
- * was announced. */
+ * answers with reader_accept(), or reader_next() to forget the whole command. Memory grows with
+ * what has come, not with what was announced. */
 #ifndef DEPESCHE_IMAP_READER_H
 #define DEPESCHE_IMAP_READER_H
 
@@ -18,10 +18,12 @@ enum reader_state {
 };
 
 enum reader_event {
-    READER_MORE,     /* everything was taken; feed more */
-    READER_LITERAL,  /* a literal of reader.asked bytes is announced */
-    READER_COMMAND,  /* a whole command: reader_text() */
-    READER_TOO_LONG, /* a line over LIMIT_IMAP_LINE was skipped; reader_text() has its beginning */
+    READER_MORE,    /* everything was taken; feed more */
+    READER_LITERAL, /* a literal of reader.asked bytes is announced */
+    READER_COMMAND, /* a whole command: reader_text() */
+    /* A line over LIMIT_IMAP_LINE was skipped; reader_text() has its beginning. When r->last is '}'
+     * a literal may follow that nobody can tell from commands: close. */
+    READER_TOO_LONG,
 };
 
 struct reader_literal;
@@ -37,11 +39,14 @@ struct reader {
     uint64_t asked;    /* announced size; UINT64_MAX when it does not fit */
     bool asked_sync;   /* the client waits for "+" */
     bool asked_binary; /* "~{n}" */
+    uint8_t last;      /* of a line that is skipped: its last byte before the line end */
 };
 
 void reader_init(struct reader *r);
 /* Gives all memory back; ready for the next command. */
 void reader_free(struct reader *r);
+/* As reader_free, after wiping: for commands that may hold a password. */
+void reader_wipe(struct reader *r);
 /* True when nothing of a command has been taken yet: the session may be parked without memory. */
 bool reader_empty(const struct reader *r);
 

@@ -17,7 +17,7 @@ enum imap_sync {
 
 /* Brings s->snapshot up to date and writes what changed, but not the flags of messages in s->told.
  * Does nothing without a selected mailbox. When the mailbox is gone (deleted in another session)
- * the session leaves it: "* OK [CLOSED]", state AUTHENTICATED. */
+ * the session ends with BYE (RFC 2180 3.3). */
 void imap_sync(struct imap_session *s, enum imap_sync how);
 
 #endif
