@@ -47,7 +47,18 @@
 #define LIMIT_SMTP_COMMAND_MS   300000
 #define LIMIT_SMTP_DATA_MS      180000 /* between two pieces of a message */
 #define LIMIT_SMTP_SESSION_MS   (60 * 60 * 1000)
-#define LIMIT_RECEIVED_FIELDS   50 /* more of them are a loop */
+#define LIMIT_RECEIVED_FIELDS   50    /* more of them are a loop */
+#define LIMIT_SMTP_REFUSED      50    /* refused recipients of a connection */
+#define LIMIT_SMTP_PREAUTH_MS   60000 /* submission: between commands before the login */
+#define LIMIT_SMTP_ENVID        100   /* RFC 3461 4.4 */
+#define LIMIT_SMTP_ORCPT        500   /* RFC 3461 4.2 */
+#define LIMIT_SMTP_ARENA        (4 * 1024 * 1024)  /* sender and recipients of a transaction */
+#define LIMIT_SMTP_DISCARD      (64 * 1024 * 1024) /* read and thrown away of a refused message */
+#define LIMIT_SMTP_IN_FLIGHT                                                                       \
+    (512 * 1024 * 1024)               /* all messages of a process that are arriving now */
+#define LIMIT_SMTP_FRONT_ROOM    4096 /* kept free in front of a submitted message */
+#define LIMIT_SMTP_COMPOSE_ARENA (4 * 1024 * 1024)
+#define LIMIT_SMTP_TRACE         8192 /* a Received field */
 
 /* IMAP */
 #define LIMIT_IMAP_LINE    (64 * 1024)   /* a command without its literals */
@@ -88,9 +99,20 @@
 #define LIMIT_GUARD_ADDRESSES     200000
 
 /* Hand-over between edge and mail */
-#define LIMIT_HANDOVER_RECORD  (128 * 1024)
-#define LIMIT_HANDOVER_WAITING 2000
-#define LIMIT_HANDOVER_MS      60000
+#define LIMIT_HANDOVER_RECORD     (128 * 1024)
+#define LIMIT_HANDOVER_WAITING    2000
+#define LIMIT_HANDOVER_MS         60000
+#define LIMIT_HANDOVER_THREADS    64
+#define LIMIT_HANDOVER_IDLE       16 /* threads that wait for the next request */
+#define LIMIT_HANDOVER_ENVELOPE   (16 * 1024 * 1024)
+#define LIMIT_HANDOVER_RECIPIENTS 20000 /* of one message */
+#define LIMIT_HANDOVER_BANS       1000000
+
+/* Delivery */
+#define LIMIT_DELIVERY_TARGETS 20000 /* mailboxes and foreign addresses one message goes to */
+#define LIMIT_DELIVERED_TO     100   /* Delivered-To fields that are looked at */
+#define LIMIT_DELIVERY_ARENA   (64 * 1024 * 1024)
+#define LIMIT_DELIVERY_TRACE   (16 * 1024) /* fields put in front of a message */
 
 /* Configuration, supervisor and commands */
 #define LIMIT_CONFIG_SIZE   (256 * 1024)
