@@ -29,13 +29,16 @@
 #define LIMIT_MESSAGE_SIZE    (50 * 1024 * 1024) /* configuration */
 #define LIMIT_HEADER_SIZE     (256 * 1024)       /* all header fields of one part that are read */
 #define LIMIT_HEADER_FIELDS   2000
-#define LIMIT_MIME_DEPTH      50
+#define LIMIT_MIME_DEPTH      100 /* as Dovecot's */
 #define LIMIT_MIME_PARTS      2000
 #define LIMIT_ADDRESSES       2000 /* addresses read from one header field */
 #define LIMIT_MIME_PARAMETERS 64
 #define LIMIT_ENVELOPE_TEXT   (64 * 1024)
 #define LIMIT_STRUCTURE_TEXT  (512 * 1024)
-#define LIMIT_PREVIEW         256 /* bytes of UTF-8 */
+#define LIMIT_PREVIEW         256         /* bytes of UTF-8 */
+#define LIMIT_PREVIEW_SOURCE  (64 * 1024) /* bytes of a body that a preview is made of */
+#define LIMIT_SUBJECT         2000        /* bytes that the base subject is made of */
+#define LIMIT_REFERENCES      100
 
 /* SMTP */
 #define LIMIT_SMTP_LINE         2048 /* a command line; RFC 5321 4.5.3.1.4 with room for extensions */

@@ -22,6 +22,9 @@ size_t header_count(struct slice header, struct slice name, size_t max);
  * none). */
 size_t header_length(struct slice message);
 
+/* The value as IMAP shows it: without the blanks after the colon (a first line of blanks alone
+ * keeps all but one, as in Dovecot); folds and what else there is stay. Never absent. */
+struct slice header_raw(struct slice value);
 /* The value with folds undone (CRLF before WSP removed) and outer blanks trimmed. Returns a
  * sub-slice when there is nothing to undo. */
 struct slice header_unfold(struct arena *a, struct slice value);

@@ -9,12 +9,14 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "message/transfer.h"
 
 enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE /* message/rfc822 or message/global */ };
-enum mime_encoding { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_QP, MIME_BASE64, MIME_OTHER };
 
 struct mime_param {
-    struct slice name, value; /* value unquoted; RFC 2231 pieces are joined by mime_param() */
+    /* The value unquoted. RFC 2231 continuations are joined already; what then has a charset is
+     * still encoded and its name ends with "*", as IMAP shows it. mime_param() decodes. */
+    struct slice name, value;
     struct mime_param *next;
 };
 
@@ -25,13 +27,16 @@ struct mime_part {
     struct slice header; /* with the empty line that ends it */
     struct slice body;
     uint32_t header_lines, body_lines;
-    struct slice type, subtype; /* as written; "text", "plain" when absent or broken */
-    struct slice encoding_text; /* as written, or "7bit" */
+    struct slice type, subtype; /* as written; "text", "plain" when there is no Content-Type, an
+                                   empty subtype when it is broken */
+    struct slice encoding_text; /* as written, or "7bit" when absent or broken */
     struct mime_param *params;  /* of Content-Type */
-    struct slice disposition;   /* empty when absent */
+    struct slice disposition;   /* p is NULL when absent */
     struct mime_param *disposition_params;
-    struct slice id, description, md5, language, location; /* raw values, unfolded on use */
+    struct slice id, description, md5, language, location; /* raw values, unfolded on use; p is NULL
+                                                              when the field is absent */
     struct mime_part *parent, *child, *next; /* a MIME_MESSAGE has one child, its inner message */
+    struct mime_part *last;                  /* the last child */
     uint32_t number;                         /* in order of appearance, root 0 */
 };
 
