@@ -1,0 +1,279 @@
+/* The mail role's end. Threads take requests straight off the socket (the kernel wakes one for each
+ * record), serve them and answer: no dispatcher stands between. There are as many as requests are
+ * being served at once, up to LIMIT_HANDOVER_THREADS, and some that wait. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "handover/record.h"
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One socket. Lives until its last thread ended; the descriptor is closed then. */
+struct end {
+    int fd;
+    unsigned users;
+    unsigned waiting; /* threads in ipc_receive */
+};
+
+struct handover_server {
+    struct handover_service service;
+    pthread_mutex_t lock; /* guards everything below */
+    pthread_cond_t changed;
+    struct end *end; /* NULL: stopping */
+    unsigned threads;
+    pthread_mutex_t bans; /* one list at a time */
+};
+
+struct worker {
+    struct handover_server *s;
+    struct end *end;
+};
+
+static void end_unref(struct end *e)
+{
+    if (--e->users > 0)
+        return;
+    close(e->fd);
+    mem_free(e);
+}
+
+static void malformed(const char *what)
+{
+    log_warning("handover.malformed", log_text("from", "edge"), log_text("what", what));
+}
+
+static void answer(int fd, enum record_type type, uint64_t id, const enum handover_status *status,
+                   size_t n)
+{
+    autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
+    record_write_statuses(type, id, status, n, &b);
+    enum error e = buf_check(&b);
+    if (e == OK)
+        e = ipc_send(fd, buf_slice(&b), NULL, 0, LIMIT_HANDOVER_MS);
+    if (e != OK)
+        log_warning("handover.answer-lost", log_text("error", error_name(e)));
+}
+
+static void deliver(struct handover_server *s, int fd, const struct record *r, int memfd,
+                    struct slice envelope)
+{
+    autoarena a;
+    arena_init(&a, LIMIT_HANDOVER_ENVELOPE);
+    struct handover_envelope e;
+    if (record_read_envelope(&a, envelope, &e) != OK) {
+        malformed("envelope");
+        return;
+    }
+    enum handover_status *status = arena_array(&a, e.n_recipients, sizeof *status);
+    struct slice raw;
+    /* The configured size was edge's to keep; what the store takes at all is the bound here. */
+    enum error error = ipc_memfd_map(memfd, LIMIT_HANDOVER_MESSAGE, &raw);
+    if (!status || error != OK) {
+        malformed("message");
+        return;
+    }
+    for (size_t i = 0; i < e.n_recipients; i++)
+        status[i] = HANDOVER_TEMPORARY;
+    s->service.deliver(s->service.arg, &e, raw, status);
+    ipc_unmap(raw);
+    answer(fd, RECORD_DELIVERED, r->id, status, e.n_recipients);
+}
+
+static void deliver_long(struct handover_server *s, int fd, const struct record *r,
+                         const struct ipc_record *in)
+{
+    struct slice envelope;
+    if (ipc_memfd_map(in->fds[1], LIMIT_HANDOVER_ENVELOPE, &envelope) != OK) {
+        malformed("long envelope");
+        return;
+    }
+    deliver(s, fd, r, in->fds[0], envelope);
+    ipc_unmap(envelope);
+}
+
+static void serve(struct handover_server *s, int fd, const struct ipc_record *in)
+{
+    struct record r;
+    if (record_read(in->bytes, &r) != OK) {
+        malformed("record");
+    } else if (r.type == RECORD_RESOLVE && in->n_fds == 0) {
+        enum handover_status status = s->service.resolve(s->service.arg, r.recipient, r.size);
+        answer(fd, RECORD_RESOLVED, r.id, &status, 1);
+    } else if (r.type == RECORD_DELIVER && in->n_fds == 1) {
+        deliver(s, fd, &r, in->fds[0], r.envelope);
+    } else if (r.type == RECORD_DELIVER_LONG && in->n_fds == 2) {
+        deliver_long(s, fd, &r, in);
+    } else {
+        malformed("type");
+    }
+}
+
+static void *work(void *arg);
+
+/* Under the lock. */
+static void start_worker(struct handover_server *s, struct end *e)
+{
+    struct worker *w = mem_alloc(sizeof *w);
+    *w = (struct worker){s, e};
+    pthread_attr_t attr;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, LIMIT_WORKER_STACK);
+    if (pthread_create(&thread, &attr, work, w) == 0) {
+        s->threads++;
+        e->users++;
+        e->waiting++;
+    } else {
+        log_warning("handover.no-thread", log_u64("threads", s->threads));
+        mem_free(w);
+    }
+    pthread_attr_destroy(&attr);
+}
+
+/* Under the lock: may this thread wait for another request? */
+static bool goes_on(const struct handover_server *s, const struct end *e)
+{
+    return s->end == e && e->waiting < LIMIT_HANDOVER_IDLE;
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    struct handover_server *s = w->s;
+    struct end *e = w->end;
+    mem_free(w);
+    uint8_t *room = mem_alloc(LIMIT_HANDOVER_RECORD);
+    bool more = true;
+    while (more) {
+        struct ipc_record in = {0};
+        enum error got = ipc_receive(e->fd, room, LIMIT_HANDOVER_RECORD, -1, &in);
+        pthread_mutex_lock(&s->lock);
+        e->waiting--;
+        if (got == OK && s->end == e && e->waiting == 0 && s->threads < LIMIT_HANDOVER_THREADS)
+            start_worker(s, e);
+        pthread_mutex_unlock(&s->lock);
+        if (got == OK)
+            serve(s, e->fd, &in);
+        ipc_close_fds(&in);
+        pthread_mutex_lock(&s->lock);
+        more = (got == OK || got == ERR_INPUT) && goes_on(s, e);
+        if (more)
+            e->waiting++;
+        pthread_mutex_unlock(&s->lock);
+    }
+    mem_free(room);
+    pthread_mutex_lock(&s->lock);
+    end_unref(e);
+    s->threads--;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* Under the lock. */
+static void open_end(struct handover_server *s, int fd)
+{
+    s->end = mem_alloc(sizeof *s->end);
+    s->end->fd = fd;
+    s->end->users = 1;
+    start_worker(s, s->end);
+}
+
+/* Under the lock: nothing more is read, what is being served is still answered. */
+static void close_end(struct handover_server *s)
+{
+    if (!s->end)
+        return;
+    shutdown(s->end->fd, SHUT_RD);
+    end_unref(s->end);
+    s->end = NULL;
+}
+
+enum error handover_server_new(int fd, const struct handover_service *service,
+                               struct handover_server **out)
+{
+    struct handover_server *s = mem_alloc(sizeof *s);
+    s->service = *service;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->bans, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_lock(&s->lock);
+    open_end(s, fd);
+    pthread_mutex_unlock(&s->lock);
+    *out = s;
+    return OK;
+}
+
+void handover_server_replace(struct handover_server *s, int fd)
+{
+    pthread_mutex_lock(&s->lock);
+    close_end(s);
+    open_end(s, fd);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static enum error send_bans(int fd, const struct ip *ips, size_t n)
+{
+    size_t at = 0;
+    do {
+        size_t piece = n - at < RECORD_BANS ? n - at : RECORD_BANS;
+        autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
+        record_write_banned(ips + at, piece, at == 0, at + piece == n, &b);
+        enum error e = buf_check(&b);
+        if (e == OK)
+            e = ipc_send(fd, buf_slice(&b), NULL, 0, LIMIT_HANDOVER_MS);
+        if (e != OK)
+            return e;
+        at += piece;
+    } while (at < n);
+    return OK;
+}
+
+enum error handover_server_banned(struct handover_server *s, const struct ip *ips, size_t n)
+{
+    pthread_mutex_lock(&s->bans);
+    pthread_mutex_lock(&s->lock);
+    struct end *e = s->end;
+    if (e)
+        e->users++;
+    pthread_mutex_unlock(&s->lock);
+    enum error error = ERR_CLOSED;
+    if (e) {
+        error = send_bans(e->fd, ips, n);
+        pthread_mutex_lock(&s->lock);
+        end_unref(e);
+        pthread_mutex_unlock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->bans);
+    return error;
+}
+
+void handover_server_free(struct handover_server *s, int grace_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += grace_ms / 1000 + 1;
+    pthread_mutex_lock(&s->lock);
+    close_end(s);
+    int late = 0;
+    while (s->threads > 0 && late == 0)
+        late = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    unsigned left = s->threads;
+    pthread_mutex_unlock(&s->lock);
+    if (left > 0) {
+        /* They still use the memory: it goes with the process, which is about to end. */
+        log_warning("handover.unfinished", log_u64("requests", left));
+        return;
+    }
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->bans);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s);
+}
