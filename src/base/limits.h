@@ -76,6 +76,13 @@
 #define LIMIT_IMAP_PREAUTH_MS    60000
 #define LIMIT_IMAP_IDLE_MS       (31 * 60 * 1000) /* RFC 9051 5.4: at least 30 minutes */
 #define LIMIT_IMAP_ARENA         (4 * 1024 * 1024)
+#define LIMIT_IMAP_LITERALS      1000 /* of one command */
+/* All literals of one APPEND; at least one message of the greatest size is always taken. */
+#define LIMIT_IMAP_APPEND_BYTES     (256 * 1024 * 1024)
+#define LIMIT_IMAP_PREAUTH_LITERALS 4096 /* all literals of a command before login */
+#define LIMIT_IMAP_SASL_LINE        4096
+#define LIMIT_IMAP_PIECE_MS         300000 /* between two pieces of one command */
+#define LIMIT_IMAP_LIST_PATTERNS    20
 #define LIMIT_IMAP_FETCH_ITEMS   200
 #define LIMIT_IMAP_HEADER_NAMES  256 /* of one HEADER.FIELDS */
 #define LIMIT_IMAP_SECTION_DEPTH LIMIT_MIME_DEPTH
