@@ -114,6 +114,13 @@
 #define LIMIT_ALIAS_DEPTH         10
 #define LIMIT_ALIAS_TARGETS       500
 #define LIMIT_PARALLEL_HASHES     2
+#define LIMIT_HASH_MEMORY         (32 * 1024 * 1024) /* Argon2id: of one hash */
+#define LIMIT_HASH_PASSES         3
+#define LIMIT_HASH_WAIT_MS        10000
+#define LIMIT_CRYPT_ROUNDS        5000000 /* of a SHA-crypt hash that is taken over */
+#define LIMIT_CRYPT_COST          16      /* of a bcrypt hash that is taken over */
+#define LIMIT_ALIAS_LOOKUPS       2000    /* addresses looked at for one recipient */
+#define LIMIT_ACCOUNT_NAME        255
 #define LIMIT_LOGIN_CACHE         10000
 #define LIMIT_LOGIN_CACHE_SECONDS 300
 #define LIMIT_GUARD_ADDRESSES     200000
