@@ -28,6 +28,8 @@ struct parser {
 
 /* A part is open as long as its end is not known; its line counts hold the lines before it. */
 static const size_t OPEN = SIZE_MAX;
+/* No boundary. */
+static const size_t NONE = SIZE_MAX;
 
 static size_t offset(const struct parser *p, const struct slice s)
 {
@@ -101,7 +103,7 @@ static void next_line(struct parser *p, struct slice line)
 static size_t find_boundary(const struct parser *p, struct slice line, bool *closes)
 {
     if (line.n < 2 || line.p[0] != '-' || line.p[1] != '-')
-        return SIZE_MAX;
+        return NONE;
     struct slice s = slice_from(line, 2);
     struct slice text = s;
     if (text.n > 0 && text.p[text.n - 1] == '\n') {
@@ -110,17 +112,17 @@ static size_t find_boundary(const struct parser *p, struct slice line, bool *clo
             text.n--;
     }
     bool dashes = text.n > 2 && text.p[text.n - 1] == '-' && text.p[text.n - 2] == '-';
-    size_t best = SIZE_MAX;
+    size_t best = NONE;
     for (size_t i = p->n_open; i-- > 0;) {
         const struct slice b = p->open[i].text;
-        if (b.n > text.n || (best != SIZE_MAX && b.n <= p->open[best].text.n) ||
+        if (b.n > text.n || (best != NONE && b.n <= p->open[best].text.n) ||
             memcmp(b.p, text.p, b.n) != 0)
             continue;
         best = i;
         if (b.n == text.n || (dashes && b.n + 2 == text.n))
             break;
     }
-    if (best != SIZE_MAX) {
+    if (best != NONE) {
         struct slice after = slice_from(s, p->open[best].text.n);
         *closes = after.n >= 2 && after.p[0] == '-' && after.p[1] == '-';
     }
@@ -167,6 +169,35 @@ static void take_field(struct parser *p, struct slice line, struct mime_fields *
         mime_fields_take(p->a, p->part, fields, &f);
 }
 
+/* A header that a boundary line cuts, or follows at once: the line end before a boundary belongs to
+ * the boundary, even there. */
+static void cut_header(struct parser *p, struct mime_part *part)
+{
+    size_t start = offset(p, part->header);
+    size_t end = p->at > start ? p->at - newline_before(p, p->at) : p->at;
+    uint32_t lines = p->lines - (p->at > start);
+    end_header(p, part, end, lines);
+    close_part(p, part, end, lines);
+}
+
+/* At the empty line. */
+static void end_of_fields(struct parser *p, struct mime_part *part, struct slice line,
+                          const struct mime_fields *fields)
+{
+    next_line(p, line);
+    mime_fields_end(part, fields);
+    limit_kind(p);
+    struct slice text = part->kind == MIME_MULTIPART ? boundary_text(part) : SLICE_NONE;
+    if (text.p != NULL)
+        p->open[p->n_open++] = (struct boundary){text, part};
+    bool closes;
+    size_t which = p->n_open > 0 ? find_boundary(p, line_at(p, p->at), &closes) : NONE;
+    if (which != NONE && p->open[which].part != part)
+        cut_header(p, part);
+    else
+        end_header(p, part, p->at, p->lines);
+}
+
 /* Reads the header at `at`, to after its empty line, or to the boundary or end that cuts it. */
 static void read_header(struct parser *p)
 {
@@ -177,23 +208,13 @@ static void read_header(struct parser *p)
         struct slice line = line_at(p, p->at);
         bool closes;
         if (line.p[0] == '\n' || (line.n == 2 && line.p[0] == '\r')) {
-            next_line(p, line);
-            mime_fields_end(part, &fields);
-            end_header(p, part, p->at, p->lines);
-            limit_kind(p);
-            struct slice text = boundary_text(part);
-            if (part->kind == MIME_MULTIPART && text.p != NULL)
-                p->open[p->n_open++] = (struct boundary){text, part};
+            end_of_fields(p, part, line, &fields);
             return;
         }
-        if (p->n_open > 0 && find_boundary(p, line, &closes) != SIZE_MAX) {
-            /* The line end before a boundary belongs to the boundary, even in a header. */
-            size_t end = p->at > start ? p->at - newline_before(p, p->at) : p->at;
-            uint32_t lines = p->lines - (p->at > start);
+        if (p->n_open > 0 && find_boundary(p, line, &closes) != NONE) {
             mime_fields_end(part, &fields);
-            end_header(p, part, end, lines);
             limit_kind(p);
-            close_part(p, part, end, lines);
+            cut_header(p, part);
             return;
         }
         if (count++ < LIMIT_HEADER_FIELDS && p->at - start < LIMIT_HEADER_SIZE)
@@ -202,8 +223,8 @@ static void read_header(struct parser *p)
             next_line(p, line);
     }
     mime_fields_end(part, &fields);
-    end_header(p, part, p->at, p->lines);
     limit_kind(p);
+    end_header(p, part, p->at, p->lines);
 }
 
 /* Closes what the boundary ends. `end` and `lines`: where the parts end. */
@@ -225,8 +246,8 @@ static bool read_to_part(struct parser *p)
     while (p->at < p->raw.n) {
         struct slice line = line_at(p, p->at);
         bool closes;
-        size_t which = p->n_open > 0 ? find_boundary(p, line, &closes) : SIZE_MAX;
-        if (which == SIZE_MAX) {
+        size_t which = p->n_open > 0 ? find_boundary(p, line, &closes) : NONE;
+        if (which == NONE) {
             next_line(p, line);
             continue;
         }

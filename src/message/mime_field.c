@@ -178,17 +178,19 @@ static void take_type(struct arena *a, struct mime_part *part, struct mime_field
     fields->has_type = true;
     struct scan s = scan_of(a, value);
     struct text type = no_text, subtype = no_text;
+    /* A broken one names no type at all; what it was meant to be is not guessed. */
     part->type = part->subtype = SLICE("");
     if (scan_blanks(&s) != SCAN_MORE || scan_token(&s, &type) != SCAN_MORE || *s.p != '/')
         return;
     s.p++;
-    part->type = text_of(&type);
     if (scan_blanks(&s) != SCAN_MORE)
         return;
     enum scan_result r = scan_token(&s, &subtype);
+    if (r == SCAN_BROKEN || (r == SCAN_MORE && *s.p != ';'))
+        return;
+    part->type = text_of(&type);
     part->subtype = text_of(&subtype);
-    if (r != SCAN_BROKEN)
-        part->params = parameters(&s);
+    part->params = parameters(&s);
 }
 
 static void take_encoding(struct arena *a, struct mime_part *part, struct mime_fields *fields,
