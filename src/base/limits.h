@@ -68,27 +68,28 @@
 #define LIMIT_IMAP_COMMAND (1024 * 1024) /* all literals of a command that is not APPEND */
 #define LIMIT_IMAP_LITERAL_PLUS                                                                    \
     4096 /* non-synchronising literal without APPEND, RFC 7888 LITERAL- */
-#define LIMIT_IMAP_NESTING       50
-#define LIMIT_IMAP_SEARCH_KEYS   1000
-#define LIMIT_IMAP_SET_RANGES    50000
-#define LIMIT_IMAP_ERRORS        20
-#define LIMIT_IMAP_APPENDS       200 /* messages of one MULTIAPPEND */
-#define LIMIT_IMAP_PREAUTH_MS    60000
-#define LIMIT_IMAP_IDLE_MS       (31 * 60 * 1000) /* RFC 9051 5.4: at least 30 minutes */
-#define LIMIT_IMAP_ARENA         (4 * 1024 * 1024)
-#define LIMIT_IMAP_LITERALS      1000 /* of one command */
+#define LIMIT_IMAP_NESTING     50
+#define LIMIT_IMAP_SEARCH_KEYS 1000
+#define LIMIT_IMAP_SET_RANGES  50000
+#define LIMIT_IMAP_ERRORS      20
+#define LIMIT_IMAP_APPENDS     200 /* messages of one MULTIAPPEND */
+#define LIMIT_IMAP_PREAUTH_MS  60000
+#define LIMIT_IMAP_IDLE_MS     (31 * 60 * 1000) /* RFC 9051 5.4: at least 30 minutes */
+#define LIMIT_IMAP_ARENA       (4 * 1024 * 1024)
+#define LIMIT_IMAP_LITERALS    1000 /* of one command */
 /* All literals of one APPEND; at least one message of the greatest size is always taken. */
 #define LIMIT_IMAP_APPEND_BYTES     (256 * 1024 * 1024)
 #define LIMIT_IMAP_PREAUTH_LITERALS 4096 /* all literals of a command before login */
 #define LIMIT_IMAP_SASL_LINE        4096
 #define LIMIT_IMAP_PIECE_MS         300000 /* between two pieces of one command */
 #define LIMIT_IMAP_LIST_PATTERNS    20
-#define LIMIT_IMAP_FETCH_ITEMS   200
-#define LIMIT_IMAP_HEADER_NAMES  256 /* of one HEADER.FIELDS */
-#define LIMIT_IMAP_SECTION_DEPTH LIMIT_MIME_DEPTH
-#define LIMIT_IMAP_TREE_ARENA    (16 * 1024 * 1024) /* MIME structure of one message */
-#define LIMIT_IMAP_APPEND_ARENA  (64 * 1024 * 1024) /* summaries of one APPEND's messages */
-#define LIMIT_IMAP_SEARCH_ROWS   16384              /* messages whose texts are searched at once */
+#define LIMIT_IMAP_FETCH_ITEMS      200
+#define LIMIT_IMAP_HEADER_NAMES     256 /* of one HEADER.FIELDS */
+#define LIMIT_IMAP_SECTION_DEPTH    LIMIT_MIME_DEPTH
+#define LIMIT_IMAP_TREE_ARENA       (16 * 1024 * 1024) /* MIME structure of one message */
+#define LIMIT_IMAP_APPEND_ARENA     (64 * 1024 * 1024) /* summaries of one APPEND's messages */
+#define LIMIT_IMAP_COPY_ARENA       (64 * 1024 * 1024) /* pairs of uids of one COPY or MOVE */
+#define LIMIT_IMAP_SEARCH_ROWS      16384 /* messages whose texts are searched at once */
 #define LIMIT_IMAP_SEARCH_TELL_MS                                                                  \
     10000 /* a long search says so this often, and sees who is gone                                \
            */
