@@ -136,21 +136,34 @@ const struct keyword_table *imap_keywords(struct imap_session *s)
     return t;
 }
 
+void imap_tell_flags(struct imap_session *s)
+{
+    const struct keyword_table *t = imap_keywords(s);
+    size_t n = t ? t->n : 0;
+    s->keywords_told = n;
+    imap_lit(s, "* FLAGS (");
+    for (unsigned pass = 0; pass < 2; pass++) {
+        bool permanent = pass == 1;
+        if (permanent)
+            imap_lit(s, ")\r\n* OK [PERMANENTFLAGS (");
+        if (permanent && s->read_only)
+            break;
+        imap_lit(s, "\\Answered \\Flagged \\Deleted \\Seen \\Draft");
+        for (size_t k = 0; k < n; k++) {
+            imap_lit(s, " ");
+            imap_write(s, t->name[k]);
+        }
+        if (permanent && n < LIMIT_KEYWORDS)
+            imap_lit(s, " \\*");
+    }
+    imap_lit(s, ")] Flags that are kept\r\n");
+}
+
 void imap_tell_keywords(struct imap_session *s)
 {
     const struct keyword_table *t = imap_keywords(s);
-    if (!t || t->n <= s->keywords_told)
-        return;
-    s->keywords_told = t->n;
-    uint64_t all = (UINT64_C(1) << (FLAG_KEYWORD_SHIFT + t->n - 1) << 1) - 1;
-    imap_lit(s, "* FLAGS ");
-    imap_flag_names(s, all);
-    imap_lit(s, "\r\n");
-    if (s->read_only)
-        return;
-    imap_lit(s, "* OK [PERMANENTFLAGS ");
-    imap_flag_names(s, all);
-    imap_lit(s, "] Flags that are kept\r\n");
+    if (t && t->n > s->keywords_told)
+        imap_tell_flags(s);
 }
 
 /* --- Account --- */

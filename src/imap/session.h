@@ -51,8 +51,10 @@ struct imap_session {
     enum imap_mode mode;
     unsigned enabled; /* set of enum imap_enabled */
     unsigned errors;
-    bool closing;   /* close after this command */
-    struct ip peer; /* the client's: behind a trusted webmail, as told by ID */
+    bool closing;      /* close after this command */
+    bool secret;       /* what the reader holds may be a password: wipe it */
+    bool starting_tls; /* STARTTLS was answered OK */
+    struct ip peer;    /* the client's: behind a trusted webmail, as told by ID */
 
     /* Since login. */
     uint64_t account;
@@ -178,7 +180,9 @@ void imap_save_result(struct imap_session *s, const struct uid_range *r, size_t 
 
 /* The account's keyword names, the newest; lives until the next call. NULL when the store fails. */
 const struct keyword_table *imap_keywords(struct imap_session *s);
-/* Writes "* FLAGS (...)" and PERMANENTFLAGS when there are keywords that the client does not know.
+/* Writes "* FLAGS (...)" and PERMANENTFLAGS. */
+void imap_tell_flags(struct imap_session *s);
+/* imap_tell_flags() when there are keywords that the client does not know.
  * Not in the middle of a response. */
 void imap_tell_keywords(struct imap_session *s);
 

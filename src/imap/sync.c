@@ -104,6 +104,7 @@ void imap_sync(struct imap_session *s, enum imap_sync how)
         return;
     if (newest == s->snapshot) {
         snapshot_unref(newest);
+        hold(s, NULL);
         return;
     }
     if (snapshot_info(newest).uid_validity != s->uid_validity) {
