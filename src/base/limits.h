@@ -90,21 +90,33 @@
 #define LIMIT_IMAP_APPEND_ARENA     (64 * 1024 * 1024) /* summaries of one APPEND's messages */
 #define LIMIT_IMAP_COPY_ARENA       (64 * 1024 * 1024) /* pairs of uids of one COPY or MOVE */
 #define LIMIT_IMAP_SEARCH_ROWS      16384 /* messages whose texts are searched at once */
+#define LIMIT_IMAP_SEARCH_LOOK_MS   1000  /* ... and looks this often whether the client is there */
 #define LIMIT_IMAP_SEARCH_TELL_MS                                                                  \
     10000 /* a long search says so this often, and sees who is gone                                \
            */
 #define LIMIT_IMAP_MODIFIED_TEXT (256 * 1024) /* of a response code: MODIFIED, COPYUID */
 
 /* Store */
-#define LIMIT_MAILBOXES      10000 /* an account */
-#define LIMIT_MAILBOX_NAME   1024  /* bytes of UTF-8, whole path */
-#define LIMIT_MAILBOX_LEVELS 50
-#define LIMIT_KEYWORDS       59 /* an account; a message's flags are one 64-bit word */
-#define LIMIT_KEYWORD_NAME   64
-#define LIMIT_SEGMENT_SIZE   (128 * 1024 * 1024)
-#define LIMIT_GROUP_MESSAGES 512 /* changes in one commit */
-#define LIMIT_GROUP_BYTES    (64 * 1024 * 1024)
-#define LIMIT_TXN_ROWS       2000 /* rows a long change touches in one transaction */
+#define LIMIT_MAILBOXES       10000 /* an account */
+#define LIMIT_MAILBOX_NAME    1024  /* bytes of UTF-8, whole path */
+#define LIMIT_MAILBOX_LEVELS  50
+#define LIMIT_KEYWORDS        59 /* an account; a message's flags are one 64-bit word */
+#define LIMIT_KEYWORD_NAME    64
+#define LIMIT_SEGMENT_SIZE    (128 * 1024 * 1024)
+#define LIMIT_GROUP_MESSAGES  512 /* changes in one commit */
+#define LIMIT_GROUP_BYTES     (64 * 1024 * 1024)
+#define LIMIT_TXN_ROWS        2000  /* rows a long change touches in one transaction */
+#define LIMIT_SCAN_ROWS       20000 /* rows it looks at in one transaction */
+#define LIMIT_SMALL_BODY      4000  /* records up to this are kept in the index, not in the log */
+#define LIMIT_META            (2 * 1024 * 1024) /* a message's row for listings */
+#define LIMIT_STORE_READERS   16                /* index connections for reading, a shard */
+#define LIMIT_READER_IDLE_MS  30000
+#define LIMIT_READ_BATCH      (256 * 1024)    /* rows copied out at a time */
+#define LIMIT_ACCOUNT_IDLE_MS (5 * 60 * 1000) /* an account's state stays in memory unused */
+#define LIMIT_BODY_CACHE      (64 * 1024 * 1024)
+#define LIMIT_BODY_CACHE_MIN  (64 * 1024) /* smaller bodies are quick to open again */
+#define LIMIT_BODY_CACHE_MS   60000
+#define LIMIT_SHARDS          64
 
 /* Directory and guard */
 #define LIMIT_PASSWORD            256

@@ -45,10 +45,13 @@ static struct search_node *text_key(struct search_parser *p, enum text_field fie
 {
     lex_sp(p->l);
     struct slice needle = to_utf8(p, lex_astring(p->l));
-    struct search_node *n = node(p, SEARCH_TEXT);
+    bool anything = !needle.n && (field == TEXT_BODY || field == TEXT_ALL);
+    struct search_node *n = node(p, anything ? SEARCH_AND : SEARCH_TEXT);
     struct search_program *g = p->program;
     if (!n || !lex_ok(p->l))
         return NULL;
+    if (anything)
+        return n;
     if (g->n_texts == p->cap_texts) {
         size_t cap = p->cap_texts ? p->cap_texts * 2 : 4;
         struct text_query *q = arena_array(p->l->arena, cap, sizeof *q);
@@ -356,7 +359,6 @@ void search_parse(struct imap_lexer *l, struct search_program *out)
 {
     struct search_parser p = {.l = l, .program = out};
     *out = (struct search_program){0};
-    lex_sp(l);
     if (lex_word(l, "CHARSET")) {
         lex_sp(l);
         p.charset = lex_astring(l);

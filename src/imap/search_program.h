@@ -54,8 +54,8 @@ struct search_program {
     bool has_charset, bad_charset; /* the latter: a set that cannot be converted */
 };
 
-/* Reads a search-program from its optional CHARSET to the end of the command (the leading SP of
- * the first is not taken yet). Errors stick to the lexer. Strings become UTF-8. */
+/* Reads a search-program from its optional CHARSET to the end of the command. Errors stick to the
+ * lexer. Strings become UTF-8. */
 void search_parse(struct imap_lexer *l, struct search_program *out);
 
 /* What the names in a program mean now: sets by the mailbox (its last number and last uid), "$" by
