@@ -42,13 +42,32 @@ static struct slice present(const struct text *t)
     return t->s.p ? t->s : SLICE("");
 }
 
-static enum scan_result local_part(struct reader *r)
+/* A dot-atom whose dots may stand anywhere: "a..b" and ".a" are refused by the grammar, but there
+ * are such mailboxes. */
+static enum scan_result loose_dot_atom(struct scan *s, struct text *out)
 {
-    struct text t = no_text;
+    enum scan_result res = SCAN_BROKEN;
+    do {
+        while (scan_at(s, '.')) {
+            text_add(out, s->a, slice_of(s->p++, 1));
+            if (s->p >= s->end)
+                return SCAN_END;
+            res = SCAN_MORE;
+        }
+        if (scan_at(s, '@'))
+            break;
+        res = scan_atom(s, out);
+    } while (res == SCAN_MORE && *s->p == '.');
+    return res;
+}
+
+/* `t` has what was read also when it is no local part. */
+static enum scan_result local_part(struct reader *r, struct text *t)
+{
     enum scan_result res =
-        scan_at(&r->scan, '"') ? scan_quoted(&r->scan, &t) : scan_dot_atom(&r->scan, &t);
+        scan_at(&r->scan, '"') ? scan_quoted(&r->scan, t) : loose_dot_atom(&r->scan, t);
     if (res != SCAN_BROKEN)
-        r->addr.mailbox = present(&t);
+        r->addr.mailbox = present(t);
     return res;
 }
 
@@ -99,7 +118,8 @@ static enum scan_result angle(struct reader *r)
             return SCAN_BROKEN;
     }
     if (!scan_at(&r->scan, '>')) {
-        if (local_part(r) != SCAN_MORE)
+        struct text t = no_text;
+        if (local_part(r, &t) != SCAN_MORE)
             return SCAN_BROKEN;
         if (scan_at(&r->scan, '@') && domain(r) != SCAN_MORE)
             return SCAN_BROKEN;
@@ -128,10 +148,8 @@ static enum scan_result addr_spec(struct reader *r)
     r->scan.comment = no_text;
     bool quoted = scan_at(&r->scan, '"');
     bool has_domain = false;
-    struct slice word = SLICE_NONE;
-    enum scan_result res = local_part(r);
-    if (res != SCAN_BROKEN)
-        word = r->addr.mailbox;
+    struct text word = no_text;
+    enum scan_result res = local_part(r, &word);
     if (res != SCAN_END && scan_at(&r->scan, '@')) {
         has_domain = true;
         enum scan_result after = domain(r);
@@ -142,14 +160,13 @@ static enum scan_result addr_spec(struct reader *r)
         r->addr.name = r->scan.comment.s;
     } else if (!has_domain) {
         /* A single word is a local part without domain; several are a name without address. */
-        struct text t = no_text, rest = no_text;
+        struct text rest = no_text;
         (void)scan_phrase(&r->scan, &rest);
         if (rest.s.n > 0) {
-            text_add(&t, r->scan.a, word);
-            text_byte(&t, r->scan.a, ' ');
-            text_add(&t, r->scan.a, rest.s);
+            text_byte(&word, r->scan.a, ' ');
+            text_add(&word, r->scan.a, rest.s);
             r->addr.mailbox = SLICE_NONE;
-            r->addr.name = t.s;
+            r->addr.name = word.s;
         } else if (!quoted) {
             r->addr.host = SLICE("");
         }

@@ -59,30 +59,40 @@ static void write_addresses(const struct address *list, size_t end, struct buf *
     buf_byte(out, ')');
 }
 
-static struct address *parse(struct arena *a, struct slice value)
+/* Addresses of a field that is there twice are one list; of other fields the last counts. */
+struct addresses {
+    struct address *first, **end;
+};
+
+static void add_addresses(struct arena *a, struct addresses *list, struct slice value)
 {
-    struct address *list = NULL;
-    if (value.p != NULL && address_list(a, value, &list) != OK)
-        return NULL;
-    return list;
+    struct address *more = NULL;
+    if (address_list(a, value, &more) != OK || more == NULL)
+        return;
+    if (list->first == NULL)
+        list->end = &list->first;
+    *list->end = more;
+    while (*list->end != NULL)
+        list->end = &(*list->end)->next;
 }
 
 void summary_envelope(struct arena *a, struct slice header, struct buf *out)
 {
     struct slice value[FIELDS] = {{NULL, 0}};
+    struct addresses list[FIELDS] = {{NULL, NULL}};
     struct header_field f;
-    /* Of a field that is there twice the last counts. */
-    while (header_next(&header, &f)) {
+    size_t count = 0;
+    while (count < LIMIT_HEADER_FIELDS && header_next(&header, &f)) {
         enum field i = field_of(f.name);
-        if (i != FIELDS)
+        count++;
+        if (i >= FROM && i <= BCC)
+            add_addresses(a, &list[i], f.value);
+        else if (i != FIELDS)
             value[i] = header_raw(f.value);
     }
-    struct address *list[FIELDS] = {NULL};
-    for (int i = FROM; i <= BCC; i++)
-        list[i] = parse(a, value[i]);
-    if (list[SENDER] == NULL)
+    if (list[SENDER].first == NULL)
         list[SENDER] = list[FROM];
-    if (list[REPLY_TO] == NULL)
+    if (list[REPLY_TO].first == NULL)
         list[REPLY_TO] = list[FROM];
 
     size_t end = out->n + LIMIT_ENVELOPE_TEXT - RESERVE;
@@ -92,7 +102,7 @@ void summary_envelope(struct arena *a, struct slice header, struct buf *out)
     imap_string_display(cut(value[SUBJECT]), out);
     for (int i = FROM; i <= BCC; i++) {
         buf_byte(out, ' ');
-        write_addresses(list[i], end, out);
+        write_addresses(list[i].first, end, out);
     }
     buf_byte(out, ' ');
     imap_string_unfolded(cut(value[IN_REPLY_TO]), out);

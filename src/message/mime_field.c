@@ -180,13 +180,20 @@ static void take_type(struct arena *a, struct mime_part *part, struct mime_field
     struct text type = no_text, subtype = no_text;
     /* A broken one names no type at all; what it was meant to be is not guessed. */
     part->type = part->subtype = SLICE("");
-    if (scan_blanks(&s) != SCAN_MORE || scan_token(&s, &type) != SCAN_MORE || *s.p != '/')
+    if (scan_blanks(&s) != SCAN_MORE)
+        return;
+    (void)scan_token(&s, &type);
+    if (s.p >= s.end) { /* only half of it */
+        part->type = text_of(&type);
+        return;
+    }
+    if (type.s.n == 0 || *s.p != '/')
         return;
     s.p++;
     if (scan_blanks(&s) != SCAN_MORE)
         return;
     enum scan_result r = scan_token(&s, &subtype);
-    if (r == SCAN_BROKEN || (r == SCAN_MORE && *s.p != ';'))
+    if (subtype.s.n == 0 || r == SCAN_BROKEN || (r == SCAN_MORE && *s.p != ';'))
         return;
     part->type = text_of(&type);
     part->subtype = text_of(&subtype);
@@ -200,7 +207,8 @@ static void take_encoding(struct arena *a, struct mime_part *part, struct mime_f
         return;
     struct scan s = scan_of(a, value);
     struct text token = no_text;
-    if (scan_blanks(&s) == SCAN_BROKEN || scan_token(&s, &token) != SCAN_END || token.s.n == 0)
+    (void)scan_blanks(&s);
+    if (scan_token(&s, &token) != SCAN_END || token.s.n == 0)
         return;
     fields->has_encoding = true;
     part->encoding_text = token.s;
@@ -213,7 +221,8 @@ static void take_disposition(struct arena *a, struct mime_part *part, struct sli
         return;
     struct scan s = scan_of(a, value);
     struct text token = no_text;
-    if (scan_blanks(&s) == SCAN_BROKEN || scan_token(&s, &token) == SCAN_BROKEN)
+    (void)scan_blanks(&s);
+    if (scan_token(&s, &token) == SCAN_BROKEN)
         return;
     part->disposition = text_of(&token);
     part->disposition_params = parameters(&s);
@@ -223,6 +232,14 @@ static void take_raw(struct slice *place, struct slice value)
 {
     if (place->p == NULL)
         *place = header_raw(value);
+}
+
+/* Only what names a language counts. */
+static void take_language(struct arena *a, struct mime_part *part, struct slice value)
+{
+    struct slice rest = value, tag;
+    if (part->language.p == NULL && mime_language_next(a, &rest, &tag))
+        part->language = value;
 }
 
 void mime_fields_default(struct mime_part *part)
@@ -261,7 +278,7 @@ void mime_fields_take(struct arena *a, struct mime_part *part, struct mime_field
     else if (slice_ieq(name, SLICE("md5")))
         take_raw(&part->md5, f->value);
     else if (slice_ieq(name, SLICE("language")))
-        take_raw(&part->language, f->value);
+        take_language(a, part, f->value);
     else if (slice_ieq(name, SLICE("location")))
         take_raw(&part->location, f->value);
 }
@@ -275,7 +292,7 @@ void mime_fields_end(struct mime_part *part, const struct mime_fields *fields)
         part->kind = MIME_MESSAGE;
         part->type = SLICE("message");
         part->subtype = SLICE("rfc822");
-    } else if (slice_ieq(part->type, SLICE("multipart")) && fields->has_type) {
+    } else if (slice_ieq(part->type, SLICE("multipart")) && part->subtype.n > 0) {
         part->kind = MIME_MULTIPART;
     } else if (mime_is(part, "message", "rfc822") || mime_is(part, "message", "global")) {
         part->kind = MIME_MESSAGE;
