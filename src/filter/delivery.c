@@ -1,0 +1,330 @@
+/* Delivery; see delivery.h. One look at the header, one summary, one call of the store. */
+#include "filter/delivery.h"
+#include "base/date.h"
+#include "base/log.h"
+#include "filter/spread.h"
+#include "message/header.h"
+
+struct run {
+    const struct delivery_service *service;
+    struct delivery_request *rq;
+    struct arena arena;
+    struct spread spread;
+    struct slice delivered_to[LIMIT_DELIVERED_TO]; /* values in the message's header */
+    size_t n_delivered_to;
+    struct buf whole; /* trace and message in one piece, where the queue needs it */
+    struct store_delivery out;
+    struct queue_entry entry[2]; /* direct, forwarded */
+    struct place **target_place; /* of out.targets */
+};
+
+/* Text that goes into header fields and queue entries: whoever made the envelope is not trusted to
+ * have looked. */
+static bool clean(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < ' ' || s.p[i] == 127)
+            return false;
+    return true;
+}
+
+static bool over_quota(const struct delivery_service *s, uint64_t account, uint64_t quota,
+                       uint64_t size)
+{
+    struct store_usage usage;
+    if (quota == 0 || store_usage(s->store, account, &usage) != OK)
+        return false;
+    return usage.bytes >= quota || size > quota - usage.bytes;
+}
+
+enum delivery_status delivery_probe(const struct delivery_service *s, struct slice recipient,
+                                    uint64_t size, bool may_relay)
+{
+    autoarena a;
+    arena_init(&a, LIMIT_DELIVERY_ARENA);
+    struct resolved_target *t = NULL;
+    enum error e =
+        clean(recipient) ? directory_resolve(s->directory, recipient, &a, &t) : ERR_INPUT;
+    if (e != OK)
+        return spread_status(e, may_relay);
+    for (; t; t = t->next)
+        if (t->account && over_quota(s, t->account, t->quota, size))
+            return DELIVERY_QUOTA;
+    return DELIVERY_OK;
+}
+
+static void fail_all(struct delivery_request *rq, enum delivery_status status)
+{
+    for (size_t i = 0; i < rq->n_recipients; i++)
+        rq->recipients[i].status = status;
+}
+
+/* Counts hops and remembers where the message was. False: it goes in circles. */
+static bool read_header(struct run *r)
+{
+    struct slice rest = r->rq->raw;
+    struct header_field f;
+    size_t hops = 0;
+    for (size_t fields = 0; fields < LIMIT_HEADER_FIELDS && header_next(&rest, &f); fields++) {
+        if (slice_ieq(f.name, SLICE("Received"))) {
+            if (++hops > LIMIT_RECEIVED_FIELDS)
+                return false;
+        } else if (slice_ieq(f.name, SLICE("Delivered-To")) &&
+                   r->n_delivered_to < LIMIT_DELIVERED_TO) {
+            r->delivered_to[r->n_delivered_to++] = slice_trim(f.value);
+        }
+    }
+    return true;
+}
+
+static bool was_at(const struct run *r, struct slice address)
+{
+    for (size_t i = 0; i < r->n_delivered_to; i++)
+        if (slice_ieq(r->delivered_to[i], address))
+            return true;
+    return false;
+}
+
+/* Fills the recipients' statuses as far as they are known before anything is written. */
+static void resolve_all(struct run *r)
+{
+    struct delivery_request *rq = r->rq;
+    struct spread *s = &r->spread;
+    for (size_t i = 0; i < rq->n_recipients; i++) {
+        struct delivery_recipient *x = &rq->recipients[i];
+        if (!clean(x->address) || !clean(x->orcpt))
+            x->status = DELIVERY_BAD;
+        else if (was_at(r, x->address))
+            x->status = DELIVERY_LOOP;
+        else
+            x->status = spread_add(s, r->service->directory, rq->may_relay, (uint32_t)i, x);
+    }
+    uint64_t size = rq->trace.n + rq->raw.n;
+    for (size_t i = 0; i < s->n; i++) {
+        struct place *p = &s->place[i];
+        if (p->kind != PLACE_ACCOUNT)
+            continue;
+        if (was_at(r, p->address))
+            p->status = DELIVERY_LOOP;
+        else if (over_quota(r->service, p->account, p->quota, size))
+            p->status = DELIVERY_QUOTA;
+    }
+}
+
+/* A recipient counts as kept only when every place behind it keeps the message; a place that the
+ * message has been at already has it, so it stands in the way only when there is no other. */
+static void judge(struct run *r)
+{
+    struct delivery_request *rq = r->rq;
+    const struct spread *s = &r->spread;
+    for (size_t i = 0, end; i < s->n_links; i = end) {
+        struct delivery_recipient *x = &rq->recipients[s->link[i].recipient];
+        bool any = false;
+        enum delivery_status status = DELIVERY_LOOP;
+        for (end = i; end < s->n_links && s->link[end].recipient == s->link[i].recipient; end++) {
+            const struct place *p = &s->place[s->link[end].place];
+            if (p->status == DELIVERY_OK)
+                any = true;
+            else if (p->status != DELIVERY_LOOP)
+                status = p->status;
+        }
+        if (x->status == DELIVERY_OK && (!any || status != DELIVERY_LOOP))
+            x->status = status;
+    }
+}
+
+static void mark_wanted(struct run *r)
+{
+    const struct spread *s = &r->spread;
+    for (size_t i = 0; i < s->n_links; i++)
+        if (r->rq->recipients[s->link[i].recipient].status == DELIVERY_OK &&
+            s->place[s->link[i].place].status == DELIVERY_OK)
+            s->place[s->link[i].place].wanted = true;
+}
+
+static size_t count_wanted(const struct spread *s, enum place_kind kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        n += s->place[i].wanted && s->place[i].kind == kind;
+    return n;
+}
+
+static struct slice prefix_of(struct run *r, const struct place *p)
+{
+    struct buf b = BUF_INIT(LIMIT_DELIVERY_TRACE);
+    buf_lit(&b, "Return-Path: <");
+    buf_add(&b, r->rq->sender);
+    buf_lit(&b, ">\r\nDelivered-To: ");
+    buf_add(&b, p->address);
+    buf_lit(&b, "\r\n");
+    if (r->whole.n == 0)
+        buf_add(&b, r->rq->trace);
+    struct slice s = b.failed ? SLICE_NONE : arena_dup(&r->arena, buf_slice(&b));
+    buf_free(&b);
+    return s;
+}
+
+/* The queue's body has no prefix, so what goes out is made one piece with its trace. A forward
+ * carries the mark by which its loop is seen; with several recipients that would tell one of the
+ * others, and only the count of hops ends the loop. */
+static bool make_whole(struct run *r, bool forward)
+{
+    struct delivery_request *rq = r->rq;
+    buf_init(&r->whole, rq->raw.n + LIMIT_DELIVERY_TRACE);
+    if (rq->trace.n == 0 && !forward)
+        return true;
+    if (forward && rq->n_recipients == 1) {
+        buf_lit(&r->whole, "Delivered-To: ");
+        buf_add(&r->whole, rq->recipients[0].address);
+        buf_lit(&r->whole, "\r\n");
+    }
+    buf_add(&r->whole, rq->trace);
+    buf_add(&r->whole, rq->raw);
+    return !r->whole.failed;
+}
+
+static bool add_entry(struct run *r, enum place_kind kind, size_t n)
+{
+    if (n == 0)
+        return true;
+    struct queue_recipient *list = arena_array(&r->arena, n, sizeof *list);
+    if (!list)
+        return false;
+    size_t k = 0;
+    for (size_t i = 0; i < r->spread.n; i++) {
+        const struct place *p = &r->spread.place[i];
+        if (!p->wanted || p->kind != kind)
+            continue;
+        list[k] = (struct queue_recipient){.number = (uint32_t)k,
+                                           .address = p->address,
+                                           .orcpt = p->orcpt,
+                                           .notify = p->notify,
+                                           .state = QUEUE_WAITING,
+                                           .next_attempt = r->rq->received};
+        k++;
+    }
+    r->entry[r->out.n_queue++] = (struct queue_entry){
+        .account = kind == PLACE_DIRECT ? r->rq->sender_account : 0,
+        .sender = r->rq->sender,
+        .envid = r->rq->envid,
+        .ret = r->rq->ret,
+        .require_tls = r->rq->require_tls,
+        .smtputf8 = r->rq->smtputf8,
+        .eight_bit = r->rq->eight_bit || r->out.summary.eight_bit,
+        .recipients = list,
+        .n_recipients = n,
+    };
+    return true;
+}
+
+static bool add_targets(struct run *r, size_t n)
+{
+    if (n == 0)
+        return true;
+    struct delivery_target *t = arena_array(&r->arena, n, sizeof *t);
+    r->target_place = arena_array(&r->arena, n, sizeof(struct place *));
+    if (!t || !r->target_place)
+        return false;
+    r->out.targets = t;
+    for (size_t i = 0; i < r->spread.n; i++) {
+        struct place *p = &r->spread.place[i];
+        if (!p->wanted || p->kind != PLACE_ACCOUNT)
+            continue;
+        size_t k = r->out.n_targets++;
+        t[k] = (struct delivery_target){.account = p->account,
+                                        .language = p->language,
+                                        .use = USE_INBOX,
+                                        .quota = p->quota,
+                                        .prefix = prefix_of(r, p)};
+        if (t[k].prefix.n == 0)
+            return false;
+        r->target_place[k] = p;
+    }
+    return true;
+}
+
+/* Everything that the store needs; false when memory's bound is hit. */
+static bool compose(struct run *r)
+{
+    struct delivery_request *rq = r->rq;
+    size_t direct = count_wanted(&r->spread, PLACE_DIRECT);
+    size_t forward = count_wanted(&r->spread, PLACE_FORWARD);
+    if (direct + forward > 0 && !make_whole(r, forward > 0))
+        return false;
+    r->out.raw = r->whole.n ? buf_slice(&r->whole) : rq->raw;
+    r->out.received = rq->received;
+    r->out.zone = date_local_zone(rq->received);
+    r->out.queue = r->entry;
+    return summary_make(&r->arena, r->out.raw, rq->received, &r->out.summary) == OK &&
+           add_targets(r, count_wanted(&r->spread, PLACE_ACCOUNT)) &&
+           add_entry(r, PLACE_DIRECT, direct) && add_entry(r, PLACE_FORWARD, forward);
+}
+
+static enum delivery_status status_of(enum error e)
+{
+    switch (e) {
+    case OK:
+        return DELIVERY_OK;
+    case ERR_QUOTA:
+        return DELIVERY_QUOTA;
+    case ERR_FULL:
+        return DELIVERY_NO_ROOM;
+    default:
+        return DELIVERY_TEMPORARY;
+    }
+}
+
+/* Carries the store's results back to the recipients. */
+static void take_results(struct run *r, enum error e)
+{
+    for (size_t i = 0; i < r->out.n_targets; i++)
+        r->target_place[i]->status = status_of(r->out.targets[i].result);
+    /* The queue is in the commit of the first target's shard. */
+    bool queued = e == OK || (r->out.n_targets > 0 && r->out.targets[0].result == OK);
+    for (size_t i = 0; i < r->spread.n; i++) {
+        struct place *p = &r->spread.place[i];
+        if (p->wanted && p->kind != PLACE_ACCOUNT && !queued)
+            p->status = status_of(e);
+    }
+    judge(r);
+}
+
+static void deliver(struct run *r)
+{
+    if (!clean(r->rq->sender) || !clean(r->rq->envid)) {
+        fail_all(r->rq, DELIVERY_BAD);
+        return;
+    }
+    if (!read_header(r)) {
+        fail_all(r->rq, DELIVERY_LOOP);
+        return;
+    }
+    resolve_all(r);
+    judge(r);
+    mark_wanted(r);
+    bool good = compose(r);
+    if (good && r->out.n_targets + r->out.n_queue == 0)
+        return;
+    enum error e = good ? store_deliver(r->service->store, &r->out) : ERR_LIMIT;
+    if (e != OK)
+        log_warning("delivery.failed", log_text("error", error_name(e)),
+                    log_slice("from", r->rq->sender), log_u64("size", r->rq->raw.n),
+                    log_u64("recipients", r->rq->n_recipients));
+    if (good)
+        take_results(r, e);
+    else
+        for (size_t i = 0; i < r->rq->n_recipients; i++)
+            if (r->rq->recipients[i].status == DELIVERY_OK)
+                r->rq->recipients[i].status = DELIVERY_TEMPORARY;
+}
+
+void delivery_run(const struct delivery_service *s, struct delivery_request *rq)
+{
+    struct run *r = &(struct run){.service = s, .rq = rq};
+    arena_init(&r->arena, LIMIT_DELIVERY_ARENA);
+    spread_init(&r->spread, &r->arena);
+    deliver(r);
+    buf_free(&r->whole);
+    arena_free(&r->arena);
+}
