@@ -103,8 +103,10 @@ TEST_UNUSED static SSL *test_tls_client(SSL_CTX *ctx, int fd, const char *name)
 {
     SSL *ssl = SSL_new(ctx);
     SSL_set_fd(ssl, fd);
+    char copy[256]; /* OpenSSL's macro takes the const off */
+    snprintf(copy, sizeof copy, "%s", name ? name : "");
     if (name)
-        SSL_set_tlsext_host_name(ssl, name);
+        SSL_set_tlsext_host_name(ssl, copy);
     if (SSL_connect(ssl) == 1)
         return ssl;
     SSL_free(ssl);

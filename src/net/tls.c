@@ -64,9 +64,26 @@ static const struct profile PROFILES[] = {
 
 /* --- Groups --- */
 
+/* OpenSSL's macros for lists take the const off; these give them something that is not const. */
+enum { LIST_SIZE = 512 };
+
+static bool set_group_list(SSL_CTX *ctx, const char *text)
+{
+    char list[LIST_SIZE];
+    snprintf(list, sizeof list, "%s", text);
+    return SSL_CTX_set1_groups_list(ctx, list) == 1;
+}
+
+static bool set_signature_list(SSL_CTX *ctx, const char *text)
+{
+    char list[LIST_SIZE];
+    snprintf(list, sizeof list, "%s", text);
+    return SSL_CTX_set1_sigalgs_list(ctx, list) == 1;
+}
+
 static bool group_known(SSL_CTX *ctx, const char *name)
 {
-    bool known = SSL_CTX_set1_groups_list(ctx, name) == 1;
+    bool known = set_group_list(ctx, name);
     ERR_clear_error();
     return known;
 }
@@ -83,7 +100,7 @@ static bool set_groups(SSL_CTX *ctx, const struct profile *p)
             bug("too many TLS groups");
         n += (size_t)w;
     }
-    return SSL_CTX_set1_groups_list(ctx, list) == 1;
+    return set_group_list(ctx, list);
 }
 
 /* --- Tickets --- */
@@ -214,7 +231,7 @@ SSL_CTX *tls_context_new(struct tls_server *t)
         !SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) ||
         !SSL_CTX_set_cipher_list(ctx, p->ciphers_12) ||
         !SSL_CTX_set_ciphersuites(ctx, p->ciphers_13) || !set_groups(ctx, p) ||
-        !SSL_CTX_set1_sigalgs_list(ctx, p->signatures) ||
+        !set_signature_list(ctx, p->signatures) ||
         !SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) ||
         !SSL_CTX_set_num_tickets(ctx, 1) || !SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket)) {
         SSL_CTX_free(ctx);
