@@ -166,16 +166,26 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return done;
 }
 
+void tls_ticket_replace(struct tls_server *t)
+{
+    struct ticket_key fresh;
+    ticket_make(&fresh);
+    pthread_mutex_lock(&t->lock);
+    t->before = t->now;
+    t->now = fresh;
+    t->rotated = clock_ms();
+    pthread_mutex_unlock(&t->lock);
+    mem_wipe(&fresh, sizeof fresh);
+}
+
 void tls_server_rotate(struct tls_server *t)
 {
     int64_t now = clock_ms();
     pthread_mutex_lock(&t->lock);
-    if (now - t->rotated >= (int64_t)LIMIT_TLS_TICKET_SECONDS * 1000) {
-        t->before = t->now;
-        ticket_make(&t->now);
-        t->rotated = now;
-    }
+    bool due = now - t->rotated >= (int64_t)LIMIT_TLS_TICKET_SECONDS * 1000;
     pthread_mutex_unlock(&t->lock);
+    if (due)
+        tls_ticket_replace(t);
 }
 
 /* --- Callbacks of the handshake --- */

@@ -10,6 +10,8 @@ struct tls_table;
 
 /* A context with everything but certificates. */
 SSL_CTX *tls_context_new(struct tls_server *t);
+/* New ticket keys at once, whatever the age of the old ones. */
+void tls_ticket_replace(struct tls_server *t);
 /* Does the profile allow Ed25519 certificates? */
 bool tls_profile_ed25519(const struct tls_server *t);
 

@@ -247,18 +247,19 @@ static enum error make_contexts(struct building *b)
 /* The first identity, with those of other kinds that share a name with it. */
 static enum error make_first(struct building *b)
 {
-    struct tls_table *t = b->table;
+    const struct tls_table *t = b->table;
     enum key_kind kind = b->parsed[0].kind;
+    int identity[KEY_KINDS] = {-1, -1, -1};
+    identity[kind] = 0;
     for (size_t i = 0; i < t->n_names; i++) {
-        if (t->names[i].identity[kind] == 0) {
-            t->first = t->names[i].ctx;
-            SSL_CTX_up_ref(t->first);
-            return OK;
-        }
+        const int *here = t->names[i].identity;
+        if (here[kind] != 0)
+            continue;
+        for (int k = 0; k < KEY_KINDS; k++)
+            if (here[k] >= 0 && (identity[k] < 0 || here[k] < identity[k]))
+                identity[k] = here[k];
     }
-    int alone[KEY_KINDS] = {-1, -1, -1}; /* a certificate without a dNSName */
-    alone[kind] = 0;
-    return make_context(b, alone, &t->first);
+    return make_context(b, identity, &b->table->first);
 }
 
 enum error tls_table_new(struct tls_server *server, const struct tls_identity *identities, size_t n,
