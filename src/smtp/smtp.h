@@ -34,10 +34,6 @@ struct smtp_submission {
 extern const struct protocol smtp_receiving_protocol;
 extern const struct protocol smtp_submission_protocol;
 
-/* What `mail` answers to `edge` with: the service for handover_server_new(), made of delivery. `d`
- * must outlive the server. */
-struct handover_service smtp_handover_service(struct delivery_service *d);
-
 /* Sent in clear when a connection limit is hit. */
 #define SMTP_BUSY_TEXT "421 4.7.0 Too many connections, try again later\r\n"
 
