@@ -26,19 +26,24 @@
 #define LIMIT_TLS_TICKET_SECONDS   86400
 
 /* Messages */
-#define LIMIT_MESSAGE_SIZE    (50 * 1024 * 1024) /* configuration */
-#define LIMIT_HEADER_SIZE     (256 * 1024)       /* all header fields of one part that are read */
-#define LIMIT_HEADER_FIELDS   2000
-#define LIMIT_MIME_DEPTH      100 /* as Dovecot's */
-#define LIMIT_MIME_PARTS      2000
-#define LIMIT_ADDRESSES       2000 /* addresses read from one header field */
-#define LIMIT_MIME_PARAMETERS 64
-#define LIMIT_ENVELOPE_TEXT   (64 * 1024)
-#define LIMIT_STRUCTURE_TEXT  (512 * 1024)
-#define LIMIT_PREVIEW         256         /* bytes of UTF-8 */
-#define LIMIT_PREVIEW_SOURCE  (64 * 1024) /* bytes of a body that a preview is made of */
-#define LIMIT_SUBJECT         2000        /* bytes that the base subject is made of */
-#define LIMIT_REFERENCES      100
+#define LIMIT_MESSAGE_SIZE        (50 * 1024 * 1024) /* configuration */
+#define LIMIT_HEADER_SIZE         (256 * 1024) /* all header fields of one part that are read */
+#define LIMIT_HEADER_FIELDS       2000
+#define LIMIT_MIME_DEPTH          100 /* as Dovecot's */
+#define LIMIT_MIME_PARTS          2000
+#define LIMIT_ADDRESSES           2000 /* addresses read from one header field */
+#define LIMIT_MIME_PARAMETERS     64
+#define LIMIT_MIME_FIELDS         (512 * 1024) /* Content-* fields of all parts that are read */
+#define LIMIT_MIME_ALL_PARAMETERS 16000        /* of all parts */
+#define LIMIT_MESSAGE_ID          998
+#define LIMIT_SUMMARY_ARENA       (8 * 1024 * 1024) /* with this cap parsing and summing up never fails \
+                                                     */
+#define LIMIT_ENVELOPE_TEXT  (64 * 1024)
+#define LIMIT_STRUCTURE_TEXT (512 * 1024)
+#define LIMIT_PREVIEW        256         /* bytes of UTF-8 */
+#define LIMIT_PREVIEW_SOURCE (64 * 1024) /* bytes of a body that a preview is made of */
+#define LIMIT_SUBJECT        2000        /* bytes that the base subject is made of */
+#define LIMIT_REFERENCES     100
 
 /* SMTP */
 #define LIMIT_SMTP_LINE         2048 /* a command line; RFC 5321 4.5.3.1.4 with room for extensions */
@@ -137,6 +142,10 @@
 #define LIMIT_LOGIN_CACHE         10000
 #define LIMIT_LOGIN_CACHE_SECONDS 300
 #define LIMIT_GUARD_ADDRESSES     200000
+#define LIMIT_GUARD_ATTEMPTS      500000 /* rows of all addresses */
+#define LIMIT_GUARD_WHY           1000   /* rows of one address */
+#define LIMIT_GUARD_TOLERATED     1000   /* the highest setting */
+#define LIMIT_GUARD_CLOSINGS      100    /* the highest setting */
 
 /* Hand-over between edge and mail */
 #define LIMIT_HANDOVER_RECORD     (128 * 1024)

@@ -62,31 +62,35 @@ static void write_addresses(const struct address *list, size_t end, struct buf *
 /* Addresses of a field that is there twice are one list; of other fields the last counts. */
 struct addresses {
     struct address *first, **end;
+    size_t count;
 };
 
 static void add_addresses(struct arena *a, struct addresses *list, struct slice value)
 {
     struct address *more = NULL;
-    if (address_list(a, value, &more) != OK || more == NULL)
+    if (list->count >= LIMIT_ADDRESSES || address_list(a, value, &more) != OK || more == NULL)
         return;
     if (list->first == NULL)
         list->end = &list->first;
     *list->end = more;
-    while (*list->end != NULL)
+    for (; *list->end != NULL; list->count++)
         list->end = &(*list->end)->next;
 }
 
-void summary_envelope(struct arena *a, struct slice header, struct buf *out)
+void summary_envelope(struct slice header, struct buf *out)
 {
     struct slice value[FIELDS] = {{NULL, 0}};
-    struct addresses list[FIELDS] = {{NULL, NULL}};
+    struct addresses list[FIELDS] = {{NULL, NULL, 0}};
+    /* Its own, so that many messages inside of one do not add up. Where it is used up, lists end.
+     */
+    autoarena a;
+    arena_init(&a, LIMIT_SUMMARY_ARENA);
+    struct slice rest = slice_sub(header, 0, LIMIT_HEADER_SIZE);
     struct header_field f;
-    size_t count = 0;
-    while (count < LIMIT_HEADER_FIELDS && header_next(&header, &f)) {
+    while (header_next(&rest, &f)) {
         enum field i = field_of(f.name);
-        count++;
         if (i >= FROM && i <= BCC)
-            add_addresses(a, &list[i], f.value);
+            add_addresses(&a, &list[i], f.value);
         else if (i != FIELDS)
             value[i] = header_raw(f.value);
     }

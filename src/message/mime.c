@@ -24,6 +24,7 @@ struct parser {
     uint32_t level; /* ancestors of `part` */
     struct boundary open[LIMIT_MIME_DEPTH];
     size_t n_open;
+    struct mime_budget budget;
 };
 
 /* A part is open as long as its end is not known; its line counts hold the lines before it. */
@@ -203,7 +204,8 @@ static void read_header(struct parser *p)
 {
     struct mime_part *part = p->part;
     size_t start = p->at, count = 0;
-    struct mime_fields fields = {.is_mime = part->parent && part->parent->kind == MIME_MULTIPART};
+    struct mime_fields fields = {.budget = &p->budget,
+                                 .is_mime = part->parent && part->parent->kind == MIME_MULTIPART};
     while (p->at < p->raw.n) {
         struct slice line = line_at(p, p->at);
         bool closes;
@@ -269,6 +271,7 @@ static bool read_to_part(struct parser *p)
 enum error mime_parse(struct arena *a, struct slice raw, struct mime_tree **out)
 {
     struct parser p = {.a = a, .raw = raw.p ? raw : SLICE("")};
+    p.budget = (struct mime_budget){LIMIT_MIME_FIELDS, LIMIT_MIME_ALL_PARAMETERS};
     p.tree = arena_new(a, struct mime_tree);
     if (p.tree == NULL)
         return ERR_LIMIT;

@@ -137,21 +137,22 @@ static int order(const struct param *x, const struct param *y)
     return c;
 }
 
-static struct mime_param *parameters(struct scan *s)
+static struct mime_param *parameters(struct scan *s, struct mime_budget *budget)
 {
     struct mime_param *first = NULL, **end = &first;
     struct param later[LIMIT_MIME_PARAMETERS];
-    size_t count = 0, n_later = 0;
+    size_t n_later = 0;
+    size_t left = budget->params < LIMIT_MIME_PARAMETERS ? budget->params : LIMIT_MIME_PARAMETERS;
     struct param p;
-    for (enum scan_result r;
-         (r = scan_param(s, &p)) != SCAN_END && count < LIMIT_MIME_PARAMETERS;) {
+    for (enum scan_result r; left > 0 && (r = scan_param(s, &p)) != SCAN_END;) {
         if (r == SCAN_BROKEN) {
             if (s->p >= s->end)
                 break;
             s->p++;
             continue;
         }
-        count++;
+        left--;
+        budget->params--;
         if (!p.continued) {
             append(s->a, &end, p.key, p.value);
             continue;
@@ -197,7 +198,7 @@ static void take_type(struct arena *a, struct mime_part *part, struct mime_field
         return;
     part->type = text_of(&type);
     part->subtype = text_of(&subtype);
-    part->params = parameters(&s);
+    part->params = parameters(&s, fields->budget);
 }
 
 static void take_encoding(struct arena *a, struct mime_part *part, struct mime_fields *fields,
@@ -215,7 +216,8 @@ static void take_encoding(struct arena *a, struct mime_part *part, struct mime_f
     part->encoding = transfer_encoding(token.s);
 }
 
-static void take_disposition(struct arena *a, struct mime_part *part, struct slice value)
+static void take_disposition(struct arena *a, struct mime_part *part, struct mime_fields *fields,
+                             struct slice value)
 {
     if (part->disposition_params != NULL)
         return;
@@ -225,7 +227,7 @@ static void take_disposition(struct arena *a, struct mime_part *part, struct sli
     if (scan_token(&s, &token) == SCAN_BROKEN)
         return;
     part->disposition = text_of(&token);
-    part->disposition_params = parameters(&s);
+    part->disposition_params = parameters(&s, fields->budget);
 }
 
 static void take_raw(struct slice *place, struct slice value)
@@ -264,13 +266,16 @@ void mime_fields_take(struct arena *a, struct mime_part *part, struct mime_field
             fields->is_mime = true;
         return;
     }
+    if (f->value.n > fields->budget->bytes)
+        return;
+    fields->budget->bytes -= f->value.n;
     struct slice name = slice_from(f->name, 8);
     if (slice_ieq(name, SLICE("type")))
         take_type(a, part, fields, f->value);
     else if (slice_ieq(name, SLICE("transfer-encoding")))
         take_encoding(a, part, fields, f->value);
     else if (slice_ieq(name, SLICE("disposition")))
-        take_disposition(a, part, f->value);
+        take_disposition(a, part, fields, f->value);
     else if (slice_ieq(name, SLICE("id")))
         take_raw(&part->id, f->value);
     else if (slice_ieq(name, SLICE("description")))

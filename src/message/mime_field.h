@@ -5,11 +5,18 @@
 #include "message/header.h"
 #include "message/mime.h"
 
+/* What may still be read of Content-* fields, all parts together: a message of nothing else must
+ * not fill the arena. */
+struct mime_budget {
+    size_t bytes, params;
+};
+
 /* What a part's header has shown so far. */
 struct mime_fields {
+    struct mime_budget *budget;
     bool is_mime;  /* MIME-Version or Content-Type was there, or the parent is a multipart */
     bool has_type; /* the first Content-Type counts */
-    bool has_encoding, has_disposition;
+    bool has_encoding;
 };
 
 /* A part before its header: text/plain, 7bit. */

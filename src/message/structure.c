@@ -111,7 +111,7 @@ static void write_message(struct writer *w, const struct mime_part *part)
     if (over(w))
         buf_lit(w->out, "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
     else
-        summary_envelope(w->a, part->child->header, w->out);
+        summary_envelope(part->child->header, w->out);
     buf_byte(w->out, ' ');
     write_parts(w, part->child);
     buf_byte(w->out, ' ');

@@ -10,6 +10,8 @@
 #include "message/header.h"
 #include "message/html.h"
 
+enum { DATE_MAX = 256, FROM_MAX = 2000, SUBJECT_MAX = 16 * 1024 };
+
 static bool has_eight_bit(struct slice s)
 {
     size_t i = 0;
@@ -47,7 +49,7 @@ static bool next_id(struct slice *rest, struct slice *id)
         while (end < rest->n && rest->p[end] > ' ' && rest->p[end] != '>' && rest->p[end] != '<')
             end++;
         struct slice found = slice_sub(*rest, 0, end + 1);
-        bool good = end < rest->n && rest->p[end] == '>' && end > 1;
+        bool good = end < rest->n && rest->p[end] == '>' && end > 1 && end < LIMIT_MESSAGE_ID;
         *rest = slice_from(*rest, good ? end + 1 : end);
         if (good) {
             *id = found;
@@ -92,7 +94,7 @@ static struct slice first_person(struct arena *a, struct slice value)
 {
     struct address *list = NULL;
     /* One address is enough: a long list would be read a second time for nothing. */
-    if (address_list(a, slice_sub(value, 0, LIMIT_SUBJECT), &list) != OK)
+    if (address_list(a, slice_sub(value, 0, FROM_MAX), &list) != OK)
         return SLICE("");
     while (list != NULL && list->host.p == NULL)
         list = list->next;
@@ -124,11 +126,12 @@ static void read_header(struct arena *a, struct slice header, int64_t received, 
     out->message_id = first_id(id);
     out->in_reply_to = first_id(reply);
     out->references = join_ids(a, references);
-    out->subject = header_text(a, slice_sub(subject, 0, LIMIT_HEADER_SIZE / 8));
+    out->subject = header_text(a, slice_sub(subject, 0, SUBJECT_MAX));
     bool is_reply;
     out->base_subject = header_base_subject(a, out->subject, &is_reply);
     out->from = first_person(a, from);
     struct date d;
+    date = slice_sub(date, 0, DATE_MAX);
     out->sent = date.p != NULL && date_parse_rfc5322(header_unfold(a, date), &d) == OK ? d.seconds
                                                                                        : received;
 }
@@ -267,7 +270,7 @@ enum error summary_make(struct arena *a, struct slice raw, int64_t received, str
 
     autobuf text;
     buf_init(&text, LIMIT_ENVELOPE_TEXT);
-    summary_envelope(a, root->header, &text);
+    summary_envelope(root->header, &text);
     s.envelope = arena_dup(a, buf_slice(&text));
     bool whole = buf_check(&text) == OK;
     buf_free(&text);

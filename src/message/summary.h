@@ -24,14 +24,14 @@ struct summary {
 };
 
 /* Parses and summarises. Slices live in `a` or point into `raw`. Fails only with ERR_LIMIT at the
- * arena's cap; over LIMIT_STRUCTURE_TEXT or LIMIT_ENVELOPE_TEXT the text is made of what fits and
- * stays well-formed. */
+ * arena's cap, which LIMIT_SUMMARY_ARENA keeps from happening; over LIMIT_STRUCTURE_TEXT or
+ * LIMIT_ENVELOPE_TEXT the text is made of what fits and stays well-formed. */
 must_use enum error summary_make(struct arena *a, struct slice raw, int64_t received,
                                  struct summary *out);
 
 /* The writers alone; also for parts (ENVELOPE of an inner message). `extended` false writes IMAP
- * BODY. */
-void summary_envelope(struct arena *a, struct slice header, struct buf *out);
+ * BODY. They stay within LIMIT_ENVELOPE_TEXT and LIMIT_STRUCTURE_TEXT. */
+void summary_envelope(struct slice header, struct buf *out);
 void summary_structure(struct arena *a, const struct mime_tree *tree, bool extended,
                        struct buf *out);
 /* BODY made of BODYSTRUCTURE text by dropping the extension data; ERR_INPUT when it is not such. */
