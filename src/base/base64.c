@@ -1,6 +1,8 @@
 /* Base64; see base64.h. */
 #include "base/base64.h"
 
+#include "base/mem.h"
+
 enum { PIECE = 3 * 1024, NO = 64, PAD = 65 };
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -94,6 +96,8 @@ void base64_decode_lenient(struct slice in, struct buf *out)
         }
     }
     buf_add(out, slice_of(piece, n));
+    /* It may have been a password. */
+    mem_wipe(piece, n);
     if (have == 3)
         buf_byte(out, (uint8_t)(bits >> 10));
     if (have == 3)

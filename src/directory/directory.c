@@ -51,6 +51,11 @@ void directory_close(struct directory *d)
 
 enum error directory_on_change(struct directory *d, void (*fn)(void *arg), void *arg)
 {
+    if (fn == NULL) {
+        sql_watch_stop(d->watch);
+        d->watch = NULL;
+        return OK;
+    }
     if (d->watch != NULL)
         return ERR_CONFLICT;
     return sql_watch_start(d->path, fn, arg, &d->watch);

@@ -37,7 +37,8 @@ must_use enum error directory_open(const char *path, struct directory **out);
 void directory_close(struct directory *d);
 
 /* Calls fn(arg) on a thread of its own soon (milliseconds) after any process changed the database.
- * One callback a directory; call before serving. The thread ends with directory_close(). */
+ * One callback a directory; call before serving. The thread ends with directory_close(), or with
+ * fn == NULL, which waits for a call that is running. ERR_CONFLICT: there is one already. */
 must_use enum error directory_on_change(struct directory *d, void (*fn)(void *arg), void *arg);
 
 /* --- Domains --- */
@@ -59,8 +60,10 @@ must_use enum error directory_domain_list(struct directory *d, struct arena *a, 
 
 /* --- Accounts --- */
 
-/* The domain must be ours. The password may be empty (p == NULL): then nobody can log in until one
- * is set. ERR_INPUT: address or password break the rules (ask password_rule for the reason). */
+/* The domain must be ours; in an alias domain the account is made in the real one. ERR_CONFLICT:
+ * an account or alias of that address exists; ERR_NOTFOUND: the domain is not ours. The password
+ * may be empty (p == NULL): then nobody can log in until one is set. ERR_INPUT: address or password
+ * break the rules (ask password_rule for the reason). */
 must_use enum error directory_account_add(struct directory *d, struct slice address,
                                           struct slice name, struct slice language,
                                           struct slice password, struct account *out);
@@ -114,10 +117,13 @@ struct resolved_target {
 
 /* Follows domain aliases, aliases, forwards, sub-addresses and the catch-all, at most
  * LIMIT_ALIAS_DEPTH deep and LIMIT_ALIAS_TARGETS wide, each account and address once; loops are
- * cut. OK            *out is not empty ERR_NOTFOUND  the domain is ours, the address is nobody's
- * (550 5.1.1) ERR_AUTH      the domain is not ours                           (550 5.7.1, no
- * relaying) ERR_CLOSED    every account behind it is closed                (550 5.2.1) ERR_INPUT
- * not an address ERR_IO        the database failed                              (451 4.3.0)
+ * cut, and a forward that leads nowhere or back leaves the mail in its account.
+ * - OK: *out is not empty.
+ * - ERR_NOTFOUND: the domain is ours, the address is nobody's (550 5.1.1).
+ * - ERR_AUTH: the domain is not ours (550 5.7.1, no relaying).
+ * - ERR_CLOSED: every account behind it is closed (550 5.2.1).
+ * - ERR_INPUT: not an address.
+ * - ERR_IO, ERR_LIMIT: the database failed, the arena has no room (451 4.3.0).
  * "postmaster" without domain, and postmaster@ and abuse@ of any of our domains that nobody
  * defined, go to the operator address when one is set (directory_postmaster). */
 must_use enum error directory_resolve(struct directory *d, struct slice address, struct arena *a,

@@ -35,7 +35,7 @@ struct guard_options {
     const struct ip_net *proxies; /* hosts that may hand over their client's address; copied */
     size_t n_proxies;
     /* The set of machine bans changed (here or by the command): list again. May be NULL. Called
-     * without locks, from any thread. */
+     * without locks, from any thread. Not called when a ban runs out: each carries its end. */
     void (*on_machine_bans)(void *arg);
     void *arg;
 };
