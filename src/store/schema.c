@@ -1,0 +1,140 @@
+/* The schema of a shard's index, as a list of steps. Step k brings version k to version k + 1; a
+ * step that was released is never changed again.
+ *
+ * Rows of a mailbox lie together: `message`, `meta` and `expunged` have the key
+ * mailbox number << 32 | uid (the number is the mailbox's in the shard). `message` is thin, because
+ * snapshots and flag changes run over it; `meta` holds what listings show. */
+#include "store/schema.h"
+
+#include "base/log.h"
+#include <unistd.h>
+
+#define APPLICATION_ID 1146113107 /* "DPSS" */
+
+static const char *const step[] = {
+    "CREATE TABLE account (id INTEGER PRIMARY KEY, modseq INTEGER NOT NULL,"
+    " next_mailbox INTEGER NOT NULL, next_validity INTEGER NOT NULL,"
+    " next_email INTEGER NOT NULL);"
+    "CREATE TABLE mailbox (num INTEGER PRIMARY KEY, account INTEGER NOT NULL,"
+    " id INTEGER NOT NULL, name TEXT NOT NULL, special INTEGER NOT NULL,"
+    " subscribed INTEGER NOT NULL, uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL,"
+    " modseq INTEGER NOT NULL, total INTEGER NOT NULL, unseen INTEGER NOT NULL,"
+    " deleted INTEGER NOT NULL, bytes INTEGER NOT NULL, floor INTEGER NOT NULL,"
+    " gone INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX mailbox_account ON mailbox (account, id);"
+    "CREATE INDEX mailbox_gone ON mailbox (gone) WHERE gone <> 0;"
+    "CREATE TABLE keyword (account INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,"
+    " PRIMARY KEY (account, number)) WITHOUT ROWID;"
+    "CREATE TABLE subscription (account INTEGER NOT NULL, name TEXT NOT NULL,"
+    " PRIMARY KEY (account, name)) WITHOUT ROWID;"
+    "CREATE TABLE message (id INTEGER PRIMARY KEY, flags INTEGER NOT NULL,"
+    " modseq INTEGER NOT NULL, size INTEGER NOT NULL, body INTEGER NOT NULL,"
+    " email INTEGER NOT NULL, thread INTEGER NOT NULL, internal_date INTEGER NOT NULL,"
+    " zone INTEGER NOT NULL, save_date INTEGER NOT NULL, sent INTEGER NOT NULL);"
+    "CREATE TABLE meta (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE expunged (id INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+    " flags INTEGER NOT NULL, modseq INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " body INTEGER NOT NULL, email INTEGER NOT NULL, thread INTEGER NOT NULL,"
+    " internal_date INTEGER NOT NULL, zone INTEGER NOT NULL, save_date INTEGER NOT NULL,"
+    " sent INTEGER NOT NULL);"
+    "CREATE INDEX expunged_time ON expunged (time);"
+    "CREATE TABLE body (id INTEGER PRIMARY KEY, segment INTEGER NOT NULL,"
+    " offset INTEGER NOT NULL, length INTEGER NOT NULL, refs INTEGER NOT NULL);"
+    "CREATE INDEX body_segment ON body (segment, offset) WHERE segment > 0;"
+    "CREATE TABLE small (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE segment (number INTEGER PRIMARY KEY, live INTEGER NOT NULL);"
+    "CREATE TABLE thread (account INTEGER NOT NULL, hash INTEGER NOT NULL,"
+    " thread INTEGER NOT NULL, PRIMARY KEY (account, hash)) WITHOUT ROWID;"
+    "CREATE TABLE queue (id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL,"
+    " sender BLOB NOT NULL, envid BLOB NOT NULL, ret INTEGER NOT NULL, bits INTEGER NOT NULL,"
+    " created INTEGER NOT NULL, size INTEGER NOT NULL, body INTEGER NOT NULL);"
+    "CREATE TABLE recipient (entry INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " address BLOB NOT NULL, orcpt BLOB NOT NULL, notify INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, attempts INTEGER NOT NULL, next_attempt INTEGER NOT NULL,"
+    " last_answer BLOB NOT NULL, PRIMARY KEY (entry, number)) WITHOUT ROWID;",
+};
+
+#define VERSION ((int64_t)(sizeof step / sizeof step[0]))
+
+static enum error newer(const char *path, int64_t version)
+{
+    log_error("store.newer-version", log_text("file", path), log_i64("version", version),
+              log_i64("known", VERSION));
+    return ERR_CONFLICT;
+}
+
+/* A consistent copy that an older program can go back to. */
+static enum error keep_copy(struct index *x, const char *path, int64_t version)
+{
+    sqlite3_stmt *st = NULL;
+    char to[4200];
+    snprintf(to, sizeof to, "%s.v%lld", path, (long long)version);
+    unlink(to);
+    int rc = sqlite3_prepare_v2(x->db, "VACUUM INTO ?1", -1, &st, NULL);
+    if (rc == SQLITE_OK) {
+        bind_text(st, 1, slice_str(to));
+        rc = sqlite3_step(st);
+    }
+    enum error e = index_error(x, rc);
+    sqlite3_finalize(st);
+    return e;
+}
+
+static enum error migrate(struct index *x, int64_t from)
+{
+    char pragma[64];
+    int64_t broken = 0;
+    enum error e = index_exec(x, "BEGIN IMMEDIATE");
+    for (int64_t v = from; e == OK && v < VERSION; v++)
+        e = index_exec(x, step[v]);
+    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %lld", (long long)VERSION);
+    if (e == OK)
+        e = index_exec(x, pragma);
+    snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d", APPLICATION_ID);
+    if (e == OK)
+        e = index_exec(x, pragma);
+    if (e == OK && from > 0) {
+        e = index_number(x,
+                         "SELECT count(*) FROM pragma_integrity_check WHERE"
+                         " integrity_check <> 'ok'",
+                         &broken);
+        if (e == OK && broken > 0)
+            e = ERR_IO;
+    }
+    if (e == OK)
+        e = index_exec(x, "COMMIT");
+    if (e != OK && !sqlite3_get_autocommit(x->db))
+        (void)sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
+    return e;
+}
+
+enum error schema_prepare(struct index *x, const char *path)
+{
+    int64_t version = 0, application = 0;
+    enum error e = index_number(x, "PRAGMA user_version", &version);
+    if (e == OK)
+        e = index_number(x, "PRAGMA application_id", &application);
+    if (e != OK)
+        return e;
+    if (version > VERSION || (version > 0 && application != APPLICATION_ID))
+        return newer(path, version);
+    if (version == VERSION)
+        return OK;
+    if (version > 0)
+        e = keep_copy(x, path, version);
+    if (e == OK)
+        e = migrate(x, version);
+    if (e != OK)
+        log_error("store.migration-failed", log_text("file", path), log_i64("from", version),
+                  log_i64("to", VERSION));
+    return e;
+}
+
+enum error schema_check(struct index *x, const char *path)
+{
+    int64_t version = 0;
+    enum error e = index_number(x, "PRAGMA user_version", &version);
+    if (e == OK && version != VERSION)
+        return newer(path, version);
+    return e;
+}
