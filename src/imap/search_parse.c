@@ -45,7 +45,7 @@ static struct search_node *text_key(struct search_parser *p, enum text_field fie
 {
     lex_sp(p->l);
     struct slice needle = to_utf8(p, lex_astring(p->l));
-    bool anything = !needle.n && (field == TEXT_BODY || field == TEXT_ALL);
+    bool anything = !needle.n && field != TEXT_HEADER;
     struct search_node *n = node(p, anything ? SEARCH_AND : SEARCH_TEXT);
     struct search_program *g = p->program;
     if (!n || !lex_ok(p->l))

@@ -134,41 +134,52 @@ static bool is_named(const struct section *s, struct slice name)
     return false;
 }
 
-/* The fields that were asked for, in their order in the message, and the empty line. */
+/* The fields that were asked for, in their order in the message, and the empty line. Lines that are
+ * no field have no name: they stay with HEADER.FIELDS.NOT. */
 static enum error pick_fields(const struct section *s, struct slice header, struct buf *made,
                               struct slice *out)
 {
     bool wanted = s->text == SECTION_FIELDS;
+    struct slice rest = header, odd;
     struct header_field f;
-    while (header_next(&header, &f))
+    while (header_next(&rest, &f)) {
+        odd = slice_sub(header, 0, (size_t)(f.raw.p - header.p));
+        if (!wanted)
+            buf_add(made, odd);
         if (is_named(s, f.name) == wanted)
             buf_add(made, f.raw);
+        header = slice_from(header, odd.n + f.raw.n);
+    }
+    while (!wanted && slice_line(&header, &odd) && odd.n) {
+        buf_add(made, odd);
+        buf_lit(made, "\r\n");
+    }
     buf_lit(made, "\r\n");
     *out = buf_slice(made);
     return buf_check(made);
 }
 
-/* A message (the whole, or the one inside a message/rfc822 part): its header, or what is after. */
-static enum error of_message(const struct section *s, struct slice raw, struct buf *made,
-                             struct slice *out)
+/* A message, the whole or one inside a message/rfc822 part, that is not wanted as a whole. */
+static enum error of_message(const struct section *s, struct slice header, struct slice body,
+                             struct buf *made, struct slice *out)
 {
-    size_t header = header_length(raw);
-    switch (s->text) {
-    case SECTION_HEADER:
-        *out = slice_sub(raw, 0, header);
-        return OK;
-    case SECTION_TEXT:
-        *out = slice_from(raw, header);
-        return OK;
-    case SECTION_FIELDS:
-    case SECTION_FIELDS_NOT:
-        return pick_fields(s, slice_sub(raw, 0, header), made, out);
-    case SECTION_ALL:
-    case SECTION_MIME:
-        break;
-    }
-    *out = raw;
+    if (s->text == SECTION_FIELDS || s->text == SECTION_FIELDS_NOT)
+        return pick_fields(s, header, made, out);
+    *out = s->text == SECTION_HEADER ? header : body;
+    if (!out->p)
+        *out = SLICE("");
     return OK;
+}
+
+static enum error of_whole(const struct section *s, struct slice raw, struct buf *made,
+                           struct slice *out)
+{
+    if (s->text == SECTION_ALL) {
+        *out = raw;
+        return OK;
+    }
+    size_t header = header_length(raw);
+    return of_message(s, slice_sub(raw, 0, header), slice_from(raw, header), made, out);
 }
 
 enum error section_find(const struct section *s, struct slice raw, const struct mime_tree *tree,
@@ -176,7 +187,7 @@ enum error section_find(const struct section *s, struct slice raw, const struct 
 {
     buf_reset(made);
     if (!s->depth)
-        return of_message(s, raw, made, out);
+        return of_whole(s, raw, made, out);
     struct mime_part *part = tree ? mime_find(tree, s->path, s->depth) : NULL;
     *out = SLICE_NONE;
     if (!part)
@@ -192,8 +203,8 @@ enum error section_find(const struct section *s, struct slice raw, const struct 
     case SECTION_FIELDS:
     case SECTION_FIELDS_NOT:
     case SECTION_TEXT:
-        if (part->kind == MIME_MESSAGE)
-            return of_message(s, part->body, made, out);
+        if (part->kind == MIME_MESSAGE && part->child)
+            return of_message(s, part->child->header, part->child->body, made, out);
         return OK;
     }
     if (!out->p)
