@@ -17,12 +17,12 @@ static uint32_t take_member(struct imap_lexer *l, bool star)
  * size. */
 static bool room_for_range(struct imap_lexer *l, struct imap_set *set, size_t *cap)
 {
-    if (set->n < *cap)
-        return true;
     if (set->n >= LIMIT_IMAP_SET_RANGES) {
         lex_limit(l, "Too many ranges in a set");
         return false;
     }
+    if (set->n < *cap)
+        return true;
     size_t grown = *cap ? *cap * 2 : SET_FIRST_CAPACITY;
     struct uid_range *r = arena_array(l->arena, grown, sizeof *r);
     if (!r) {
