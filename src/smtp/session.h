@@ -81,6 +81,7 @@ struct smtp_session {
     struct account *account;     /* logged in */
     struct login_session *login; /* as long as account */
     struct waker *waker;
+    uint64_t wrong; /* keyed hash of the last wrong user and password, 0: none */
 };
 
 /* --- session.c --- */

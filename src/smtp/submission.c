@@ -2,6 +2,7 @@
  * sit. */
 #include "base/clock.h"
 #include "base/date.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "smtp/compose.h"
@@ -34,6 +35,9 @@ static enum smtp_reply admit(struct smtp_session *s, char *text, size_t size)
     if (!own || guard_admit(g, s->peer, &until) == GUARD_OPEN)
         return REPLY_NONE;
     closed_until(until, text, size);
+    char ip[IP_TEXT];
+    ip_print(s->peer, ip);
+    log_info("submission.closed-to", log_text("peer", ip), log_i64("until", until));
     return REPLY_TOO_MANY_ERRORS;
 }
 
@@ -99,6 +103,24 @@ static enum smtp_reply logged_in(struct smtp_session *s, const struct account *a
     return REPLY_AUTH_OK;
 }
 
+/* Which user and password were tried; keyed with this process's secret, for comparing only. */
+static uint64_t attempt_hash(const struct sasl *x)
+{
+    uint64_t pair[2] = {hash_bytes(slice_of(x->user, x->user_n)),
+                        hash_bytes(slice_of(x->password, x->password_n))};
+    return hash_bytes(slice_of(pair, sizeof pair)) | 1;
+}
+
+static enum smtp_reply wrong_login(struct smtp_session *s)
+{
+    int64_t until = 0;
+    s->wrong = attempt_hash(s->sasl);
+    if (guard_admit(service(s)->guard, s->peer, &until) == GUARD_OPEN)
+        return REPLY_AUTH_WRONG;
+    say_until(s, until);
+    return REPLY_NONE;
+}
+
 static enum smtp_reply check_login(struct smtp_session *s)
 {
     const struct login_request rq = {
@@ -107,13 +129,17 @@ static enum smtp_reply check_login(struct smtp_session *s)
         .user = slice_of(s->sasl->user, s->sasl->user_n),
         .password = slice_of(s->sasl->password, s->sasl->password_n),
     };
+    /* Many programs try the same password again with the other mechanism: one mistake of a person
+     * counts once. */
+    if (s->wrong == attempt_hash(s->sasl))
+        return REPLY_AUTH_WRONG;
     struct account a;
     int64_t until = 0;
     switch (login_check(service(s)->login, &rq, &a, &until)) {
     case LOGIN_OK:
         return logged_in(s, &a);
     case LOGIN_WRONG:
-        return REPLY_AUTH_WRONG;
+        return wrong_login(s);
     case LOGIN_DISABLED:
         return REPLY_AUTH_DISABLED;
     case LOGIN_BLOCKED:
