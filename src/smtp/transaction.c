@@ -21,6 +21,11 @@ static enum smtp_reply take_address(struct smtp_session *s, struct slice path, b
                                     enum smtp_reply bad, struct slice *out)
 {
     struct mailbox_address m;
+    /* The one recipient that needs no domain (RFC 5321 4.5.1). */
+    if (bad == REPLY_BAD_RECIPIENT && slice_ieq(path, SLICE("postmaster"))) {
+        *out = SLICE("postmaster");
+        return REPLY_NONE;
+    }
     if (!utf8 && !ascii_only(path))
         return REPLY_NEED_UTF8;
     if (mailbox_parse(&s->t.arena, path, utf8, &m) != OK)
@@ -54,9 +59,6 @@ enum smtp_reply smtp_do_mail(struct smtp_session *s, const struct smtp_command *
     struct slice sender = SLICE("");
     if (r == REPLY_NONE && c->path.n > 0)
         r = take_address(s, c->path, c->smtputf8, REPLY_BAD_SENDER, &sender);
-    /* "postmaster" alone is a recipient (RFC 5321 4.5.1), never a sender. */
-    if (r == REPLY_NONE && sender.n > 0 && !slice_has(sender, '@'))
-        r = REPLY_BAD_SENDER;
     struct smtp_command mail = *c;
     mail.path = sender;
     if (r == REPLY_NONE)
