@@ -6,21 +6,21 @@
 
 /* Runtime */
 #define LIMIT_WORKERS_PER_LISTENER 500
-#define LIMIT_WORKER_STACK         (256 * 1024)
+#define LIMIT_WORKER_STACK         262144
 #define LIMIT_WORKER_IDLE_MS       10000
 #define LIMIT_CONNECTIONS          20000 /* a listener; configuration */
 #define LIMIT_CONNECTIONS_ADDRESS  50    /* an address and listener, IPv6 by /64; configuration */
 #define LIMIT_HANDSHAKE_MS         30000
 #define LIMIT_WRITE_MS             60000 /* one write to a peer that does not read */
-#define LIMIT_INPUT_BUFFER         (64 * 1024)
-#define LIMIT_READ_CHUNK           (16 * 1024) /* one read; what a TLS record holds */
-#define LIMIT_WRITE_CHUNK          (16 * 1024) /* one write; what a TLS record holds */
-#define LIMIT_READ_ROUNDS          64  /* reads in a row before others that wait get their turn */
-#define LIMIT_WORKERS_REST         2   /* kept when nothing happens */
-#define LIMIT_WORKERS_BURST        32  /* started at once when all others are blocked */
-#define LIMIT_WORKER_WATCH_MS      2   /* how often the keeper looks while workers are short */
-#define LIMIT_ACCEPT_PAUSE_MS      100 /* without descriptors or memory */
-#define LIMIT_SLOTS                (1024 * 1024) /* connections of one runtime, all listeners */
+#define LIMIT_INPUT_BUFFER         65536
+#define LIMIT_READ_CHUNK           16384 /* one read; what a TLS record holds */
+#define LIMIT_WRITE_CHUNK          16384 /* one write; what a TLS record holds */
+#define LIMIT_READ_ROUNDS          64    /* reads in a row before others that wait get their turn */
+#define LIMIT_WORKERS_REST         2     /* kept when nothing happens */
+#define LIMIT_WORKERS_BURST        32    /* started at once when all others are blocked */
+#define LIMIT_WORKER_WATCH_MS      2     /* how often the keeper looks while workers are short */
+#define LIMIT_ACCEPT_PAUSE_MS      100   /* without descriptors or memory */
+#define LIMIT_SLOTS                1048576 /* connections of one runtime, all listeners */
 #define LIMIT_TLS_IDENTITIES       1000
 #define LIMIT_TLS_NAMES            20000 /* of all identities */
 #define LIMIT_TLS_TICKET_SECONDS   86400
@@ -36,8 +36,9 @@
 #define LIMIT_MIME_FIELDS         (512 * 1024) /* Content-* fields of all parts that are read */
 #define LIMIT_MIME_ALL_PARAMETERS 16000        /* of all parts */
 #define LIMIT_MESSAGE_ID          998
-#define LIMIT_SUMMARY_ARENA       (8 * 1024 * 1024) /* with this cap parsing and summing up never fails \
-                                                     */
+#define LIMIT_SUMMARY_ARENA                                                                        \
+    (8 * 1024 * 1024) /* with this cap parsing and summing up never fails                          \
+                       */
 #define LIMIT_ENVELOPE_TEXT  (64 * 1024)
 #define LIMIT_STRUCTURE_TEXT (512 * 1024)
 #define LIMIT_PREVIEW        256         /* bytes of UTF-8 */
@@ -148,7 +149,7 @@
 #define LIMIT_GUARD_CLOSINGS      100    /* the highest setting */
 
 /* Hand-over between edge and mail */
-#define LIMIT_HANDOVER_RECORD     (128 * 1024)
+#define LIMIT_HANDOVER_RECORD     131072
 #define LIMIT_HANDOVER_WAITING    2000
 #define LIMIT_HANDOVER_MS         60000
 #define LIMIT_HANDOVER_THREADS    64

@@ -1,6 +1,5 @@
 /* Internet addresses: parsing, printing, networks, and listening sockets. */
 #include "net/address.h"
-#include "base/mem.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -154,20 +153,30 @@ static enum error listen_error(int e)
     }
 }
 
-enum error ip_listen(struct ip ip, uint16_t port, int *fd)
+static enum error listen_on(int s, struct ip ip, uint16_t port)
 {
     struct sockaddr_storage sa;
     socklen_t len = ip_to_sockaddr(ip, port, &sa);
-    autofd s = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (s < 0)
-        return listen_error(errno);
     int on = 1;
     if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        (sa.ss_family == AF_INET6 && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0))
+        (!ip_is_v4(ip) && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0))
         return ERR_IO;
     if (bind(s, (struct sockaddr *)&sa, len) < 0 || listen(s, SOMAXCONN) < 0)
         return listen_error(errno);
+    return OK;
+}
+
+enum error ip_listen(struct ip ip, uint16_t port, int *fd)
+{
+    int family = ip_is_v4(ip) ? AF_INET : AF_INET6;
+    int s = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s < 0)
+        return listen_error(errno);
+    enum error e = listen_on(s, ip, port);
+    if (e != OK) {
+        close(s);
+        return e;
+    }
     *fd = s;
-    s = -1;
     return OK;
 }

@@ -18,10 +18,10 @@
 
 /* Sanitizers make frames several times as big. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WORKER_STACK (8 * LIMIT_WORKER_STACK)
+#define WORKER_STACK ((size_t)8 * LIMIT_WORKER_STACK)
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WORKER_STACK (8 * LIMIT_WORKER_STACK)
+#define WORKER_STACK ((size_t)8 * LIMIT_WORKER_STACK)
 #endif
 #endif
 #ifndef WORKER_STACK

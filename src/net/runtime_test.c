@@ -465,6 +465,56 @@ static void test_lanes(void **state)
     client_close(&c);
 }
 
+static void test_loris(void **state)
+{
+    /* Many who begin a handshake and say no more hold no worker: four would be all there are. */
+    struct server *s = *state;
+    struct client half[100];
+    for (int i = 0; i < 100; i++) {
+        half[i] = (struct client){.fd = test_connect(i % 2 ? s->tls_port : s->port)};
+        say(&half[i], i % 2 ? "\x16\x03\x01\x02" : "half a li");
+    }
+    for (int tls = 0; tls < 2; tls++) {
+        struct client c = client_open(tls ? s->tls_port : s->port, tls);
+        hear(&c);
+        say(&c, "quick\n");
+        assert_hears(&c, "quick");
+        client_close(&c);
+    }
+    for (int i = 0; i < 100; i++)
+        client_close(&half[i]);
+}
+
+static void test_growth(void **state)
+{
+    /* When all workers are blocked, others come, up to the limit; here that of a listener. */
+    struct server *s = *state;
+    struct server big = {0};
+    struct runtime_options o = {0};
+    assert_int_equal(runtime_new(&o, &big.rt), OK);
+    big.port = server_listen(&big, (struct listener_options){.max_per_address = 5000});
+    assert_int_equal(pthread_create(&big.thread, NULL, server_main, &big), 0);
+    struct client c[100];
+    for (int i = 0; i < 100; i++) {
+        c[i] = client_open(big.port, false);
+        assert_hears(&c[i], "hello");
+    }
+    assert_true(runtime_stats(big.rt).workers < 50); /* so far nobody was blocked */
+    for (int i = 0; i < 100; i++)
+        say(&c[i], "slow\n");
+    wait_for(&big.slow, 100);
+    assert_true(runtime_stats(big.rt).workers >= 100);
+    atomic_store(&big.release, true);
+    for (int i = 0; i < 100; i++) {
+        assert_hears(&c[i], "done");
+        client_close(&c[i]);
+    }
+    runtime_stop(big.rt, 1000);
+    pthread_join(big.thread, NULL);
+    runtime_free(big.rt);
+    assert_int_equal(atomic_load(&s->opened), 0);
+}
+
 static void add_one(void *arg)
 {
     atomic_fetch_add((atomic_int *)arg, 1);
@@ -576,7 +626,8 @@ int main(void)
         CASE(test_limits),    CASE(test_lanes),
         CASE(test_jobs),      CASE(test_stop),
         CASE(test_many),      CASE(test_full_input_closes),
-        CASE(test_stop_cuts),
+        CASE(test_stop_cuts), CASE(test_loris),
+        CASE(test_growth),
     };
     return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
 }

@@ -139,13 +139,15 @@ static enum error ssl_error(struct conn *c, int result, short *events)
 
 static void log_handshake(struct conn *c)
 {
-    char peer[IP_TEXT], why[160];
-    unsigned long code = ERR_peek_last_error();
+    char peer[IP_TEXT];
     ip_print(c->peer, peer);
-    ERR_error_string_n(code, why, sizeof why);
-    log_info("tls.handshake-failed", log_text("protocol", c->listener->o.protocol->name),
-             log_text("peer", peer),
-             log_text("why", code ? why : "the peer closed the connection"));
+    const char *why = ERR_reason_error_string(ERR_peek_last_error());
+    if (c->eof || !why) /* port scanners, and people who change their mind */
+        log_debug("tls.handshake-left", log_text("protocol", c->listener->o.protocol->name),
+                  log_text("peer", peer));
+    else
+        log_info("tls.handshake-failed", log_text("protocol", c->listener->o.protocol->name),
+                 log_text("peer", peer), log_text("why", why));
 }
 
 enum error stream_handshake(struct conn *c)
