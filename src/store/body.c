@@ -362,7 +362,7 @@ static enum error load_record(struct shard *sh, struct index *x, uint64_t id, ui
     bind_u(st, 1, id);
     r = index_row(x, st, &e);
     if (r <= 0)
-        return r < 0 ? e : ERR_NOTFOUND;
+        return r < 0 ? e : ERR_INPUT;
     struct slice data = col_slice(st, 0);
     e = data.n == place.length ? OK : ERR_INPUT;
     if (e == OK)
@@ -392,4 +392,17 @@ enum error body_load(struct shard *sh, struct index *x, uint64_t id, struct slic
     }
     *out = (struct store_body){slice_of(h->bytes, h->n), h};
     return OK;
+}
+
+enum error body_verify(struct shard *sh, struct index *x, uint64_t id)
+{
+    struct held_body *h = NULL;
+    uint8_t *record = NULL;
+    size_t n = 0;
+    enum error e = load_record(sh, x, id, &record, &n);
+    if (e == OK)
+        e = record_open(sh->store, slice_of(record, n), SLICE(""), &h);
+    held_unref(h);
+    mem_free(record);
+    return e;
 }

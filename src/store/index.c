@@ -18,7 +18,6 @@ static const char *const text[ST_COUNT] = {
                        " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET modseq = ?2,"
                        " next_mailbox = ?3, next_validity = ?4, next_email = ?5",
     [ST_ACCOUNT_DROP] = "DELETE FROM account WHERE id = ?1",
-    [ST_ACCOUNT_LIST] = "SELECT id FROM account WHERE id > ?1 ORDER BY id LIMIT 1",
     [ST_BOX_LIST] = "SELECT num, id, name, special, subscribed, uid_validity, uid_next, modseq,"
                     " total, unseen, deleted, bytes, floor FROM mailbox"
                     " WHERE account = ?1 AND gone = 0",
@@ -88,7 +87,6 @@ static const char *const text[ST_COUNT] = {
                      " ORDER BY segment DESC, offset DESC LIMIT 1",
     [ST_BODY_LIST] = "SELECT id, segment, offset, length, refs FROM body WHERE id > ?1"
                      " ORDER BY id LIMIT ?2",
-    [ST_BODY_SET] = "UPDATE body SET segment = ?2, offset = ?3 WHERE id = ?1",
     [ST_SMALL_ADD] = "INSERT INTO small (id, data) VALUES (?1, ?2)",
     [ST_SMALL_GET] = "SELECT data FROM small WHERE id = ?1",
     [ST_SMALL_DROP] = "DELETE FROM small WHERE id = ?1",
@@ -98,7 +96,6 @@ static const char *const text[ST_COUNT] = {
     [ST_SEG_DROP] = "DELETE FROM segment WHERE number = ?1",
     [ST_SEG_SUMS] = "SELECT s.number, s.live, coalesce((SELECT sum(length) FROM body b"
                     " WHERE b.segment = s.number), 0) FROM segment s",
-    [ST_SEG_LIST] = "SELECT number, live FROM segment ORDER BY number",
 
     [ST_THREAD_GET] = "SELECT thread FROM thread WHERE account = ?1 AND hash = ?2",
     [ST_THREAD_ADD] = "INSERT OR IGNORE INTO thread (account, hash, thread) VALUES (?1, ?2, ?3)",
@@ -123,12 +120,19 @@ static const char *const text[ST_COUNT] = {
     [ST_RCPT_COUNT] = "SELECT count(*) FROM recipient WHERE entry = ?1",
 
     [ST_BOX_MAX] = "SELECT coalesce(max(num), 0) FROM mailbox",
+    [ST_BOX_ALL] = "SELECT account, id, num, uid_next, modseq, total, unseen, deleted, bytes"
+                   " FROM mailbox WHERE gone = 0",
     [ST_INTEGRITY] = "PRAGMA integrity_check(20)",
     [ST_BODY_COUNTED] =
         "SELECT b.id, b.refs, coalesce(u.n, 0) FROM body b LEFT JOIN"
         " (SELECT body, count(*) AS n FROM (SELECT body FROM message UNION ALL"
         "  SELECT body FROM expunged UNION ALL SELECT body FROM queue) GROUP BY body) u"
         " ON u.body = b.id WHERE b.refs <> coalesce(u.n, 0)",
+    [ST_BODY_USES] = "SELECT refs, (SELECT count(*) FROM message WHERE body = b.id) +"
+                     " (SELECT count(*) FROM expunged WHERE body = b.id) +"
+                     " (SELECT count(*) FROM queue WHERE body = b.id) FROM body b WHERE id = ?1",
+    [ST_SEG_RECOUNT] = "UPDATE segment SET live = coalesce((SELECT sum(length) FROM body b"
+                       " WHERE b.segment = number), 0)",
     [ST_REFS_MISSING] = "SELECT m.id FROM message m LEFT JOIN body b ON b.id = m.body"
                         " LEFT JOIN meta d ON d.id = m.id WHERE b.id IS NULL OR d.id IS NULL",
     [ST_COUNT_BODIES] = "SELECT count(*), coalesce(max(id), 0) FROM body",

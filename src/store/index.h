@@ -15,7 +15,6 @@ enum statement {
     ST_ACCOUNT_GET,
     ST_ACCOUNT_PUT,
     ST_ACCOUNT_DROP,
-    ST_ACCOUNT_LIST,
     ST_BOX_LIST,
     ST_BOX_ADD,
     ST_BOX_PUT,
@@ -63,7 +62,6 @@ enum statement {
     ST_BODY_DROP,
     ST_BODY_LAST,
     ST_BODY_LIST,
-    ST_BODY_SET,
     ST_SMALL_ADD,
     ST_SMALL_GET,
     ST_SMALL_DROP,
@@ -71,7 +69,6 @@ enum statement {
     ST_SEG_DEAD,
     ST_SEG_DROP,
     ST_SEG_SUMS,
-    ST_SEG_LIST,
 
     ST_THREAD_GET,
     ST_THREAD_ADD,
@@ -90,8 +87,11 @@ enum statement {
     ST_RCPT_COUNT,
 
     ST_BOX_MAX,
+    ST_BOX_ALL,
     ST_INTEGRITY,
     ST_BODY_COUNTED,
+    ST_BODY_USES,
+    ST_SEG_RECOUNT,
     ST_REFS_MISSING,
     ST_COUNT_BODIES,
     ST_COUNT

@@ -286,6 +286,8 @@ void body_discard(struct new_body *b);
 /* Reads a body by its id; `prefix` stands in front of it. */
 must_use enum error body_load(struct shard *sh, struct index *x, uint64_t id, struct slice prefix,
                               struct store_body *out);
+/* Reads it from the disk in any case. ERR_NOTFOUND: there is no such body (any more). */
+must_use enum error body_verify(struct shard *sh, struct index *x, uint64_t id);
 /* In the committer: the row of a new body that is used; one more or less use of a known one. */
 must_use enum error body_insert(struct shard *sh, struct new_body *b);
 must_use enum error body_count(struct shard *sh, uint64_t id, int by);
