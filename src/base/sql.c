@@ -119,16 +119,19 @@ static enum error configure(struct sql *db)
     return e == OK ? migrate(db) : e;
 }
 
-/* Nobody but the owner may read password hashes; SQLite gives -wal and -shm the same mode. */
+/* Nobody but the owner may read password hashes; SQLite gives -wal and -shm the same mode. A file
+ * that exists is not touched: to close any descriptor of it would drop the locks that other
+ * connections of this process hold (POSIX locks belong to the process). */
 static enum error create_private(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno != EEXIST) {
         enum error e = errno == ENOSPC ? ERR_FULL : ERR_IO;
         log_error("sql.open", log_text("database", path), log_text("reason", strerror(errno)));
         return e;
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return OK;
 }
 
