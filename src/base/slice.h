@@ -43,7 +43,9 @@ static inline struct slice slice_sub(struct slice s, size_t from, size_t to)
         to = s.n;
     if (from > to)
         from = to;
-    return (struct slice){s.p ? s.p + from : NULL, to - from};
+    if (s.p == NULL)
+        return SLICE_NONE;
+    return (struct slice){s.p + from, to - from};
 }
 
 static inline struct slice slice_from(struct slice s, size_t from)

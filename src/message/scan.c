@@ -31,7 +31,7 @@ void text_add(struct text *t, struct arena *a, struct slice piece)
         return;
     }
     size_t need = t->s.n + piece.n;
-    if (need > t->room) {
+    if (t->own == NULL || need > t->room) {
         size_t room = need < 32 ? 64 : need * 2;
         uint8_t *p = arena_alloc(a, room);
         if (p == NULL)

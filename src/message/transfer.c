@@ -122,7 +122,7 @@ static void qp_escape(struct transfer *t, uint8_t c, struct buf *out)
     }
     t->held_n = 0;
     if (hex(c) >= 0) {
-        buf_byte(out, (uint8_t)(hex(t->held[1]) << 4 | hex(c)));
+        buf_byte(out, (uint8_t)((unsigned)hex(t->held[1]) << 4 | (unsigned)hex(c)));
         return;
     }
     buf_byte(out, '=');
