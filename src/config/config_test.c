@@ -167,6 +167,7 @@ static void test_nearest(void **state)
     assert_string_equal(nearest_word(SLICE("acount"), words, 4), "account");
     assert_string_equal(nearest_word(SLICE("Domian"), words, 4), "domain");
     assert_string_equal(nearest_word(SLICE("bann"), words, 4), "ban");
+    assert_string_equal(nearest_word(SLICE("bna"), words, 4), "ban");
     assert_null(nearest_word(SLICE("zebra"), words, 4));
     assert_null(nearest_word(SLICE(""), words, 4));
 }

@@ -33,12 +33,17 @@ static enum error failed(const struct sandbox *s, const char *what)
     return ERR_IO;
 }
 
-/* All sets of capabilities empty, also the bounding set where that is ours to change. */
-static enum error drop_capabilities(void)
+/* The bounding set: while the right to change it is still there. */
+static void drop_bounds(void)
 {
     for (int cap = 0; cap <= 63; cap++)
         if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
             (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
+
+/* All other sets of capabilities, also when the user stays the same. */
+static enum error drop_capabilities(void)
+{
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {{0}};
@@ -316,11 +321,25 @@ static enum error filter_calls(const struct sandbox *s)
     return OK;
 }
 
+/* What `mail` may read beside its data: character set tables, zones, SQLite's source of randomness,
+ * and the number of processors. */
+static const char *const readable[] = {
+    "/usr/lib/x86_64-linux-gnu/gconv",
+    "/usr/lib/aarch64-linux-gnu/gconv",
+    "/usr/lib/gconv",
+    "/usr/lib64/gconv",
+    "/usr/share/zoneinfo",
+    "/etc/localtime",
+    "/dev/urandom",
+    "/sys/devices/system/cpu/online",
+};
+
 enum error sandbox_enter(const struct sandbox *s)
 {
     const struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0)
         return failed(s, "core");
+    drop_bounds();
     enum error e = drop_user(s);
     if (e)
         return e;
@@ -331,14 +350,6 @@ enum error sandbox_enter(const struct sandbox *s)
     /* After the change of user, which sets it to the system's default. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return failed(s, "dumpable");
-    static const char *const readable[] = {
-        "/usr/lib/x86_64-linux-gnu/gconv",
-        "/usr/lib/aarch64-linux-gnu/gconv",
-        "/usr/lib/gconv",
-        "/usr/lib64/gconv",
-        "/usr/share/zoneinfo",
-        "/etc/localtime",
-    };
     enum error landlock = s->data ? landlock_restrict(s->data, readable, COUNT(readable), s->role)
                                   : landlock_restrict(NULL, NULL, 0, s->role);
     if (landlock)

@@ -242,6 +242,8 @@ static void test_status(void **state)
     assert_non_null(strstr(text, "NoNewPrivs:\t1"));
     assert_non_null(strstr(text, "CapEff:\t0000000000000000"));
     assert_non_null(strstr(text, "CapPrm:\t0000000000000000"));
+    if (geteuid() == 0)
+        assert_non_null(strstr(text, "CapBnd:\t0000000000000000"));
     if (FILTERED)
         assert_non_null(strstr(text, "Seccomp:\t2"));
     assert_int_equal(write(go[1], "x", 1), 1);
