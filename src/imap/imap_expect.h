@@ -9,13 +9,27 @@
 
 #include <cmocka.h>
 
-static inline void expect_at(int line, const char *text, const char *needle, bool present)
+/* Not inlined: with sanitizers the compiler would see paths where the text is NULL. */
+__attribute__((noinline, unused)) static void expect_at(int line, const char *text,
+                                                        const char *needle, bool present)
 {
     if ((strstr(text, needle) != NULL) != present)
         fail_msg("line %d: \"%s\" %s: %s", line, needle, present ? "is not in" : "is in", text);
 }
 #define expect(text, needle)     expect_at(__LINE__, (text), (needle), true)
 #define expect_not(text, needle) expect_at(__LINE__, (text), (needle), false)
+
+/* What follows the first `needle`, which must be there. */
+__attribute__((noinline, unused, returns_nonnull)) static const char *after_text(const char *text,
+                                                                                 const char *needle)
+{
+    const char *at = strstr(text, needle);
+    if (!at) {
+        fail_msg("\"%s\" is not in: %s", needle, text);
+        abort();
+    }
+    return at + strlen(needle);
+}
 
 /* A session of anna in a new mailbox with `n` copies of the message. */
 static inline struct imap_client *imap_in_mailbox(struct imap_fixture *f, const char *name,
