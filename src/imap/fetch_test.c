@@ -138,8 +138,8 @@ static void sets_seen(void **state)
     const char *t = imap_client_ok(c, "FETCH 1:2 BODY[1]");
     expect(t, "* 1 FETCH (BODY[1] {15}\r\nGr=C3=BC=C3=9Fe FLAGS (\\Seen))\r\n");
     expect(t, "* 2 FETCH (BODY[1]");
-    expect_not(strstr(t, "* 2 FETCH") + 1, "* 1 FETCH");
-    expect_not(strstr(t, "* 2 FETCH") + 1, "* 2 FETCH");
+    expect_not(after_text(t, "* 2 FETCH"), "* 1 FETCH");
+    expect_not(after_text(t, "* 2 FETCH"), "* 2 FETCH");
     t = imap_client_ok(c, "FETCH 1:3 BODY.PEEK[1]");
     expect_not(t, "FLAGS");
     t = imap_client_ok(c, "FETCH 2:3 (FLAGS BODY[TEXT]<0.1>)");
@@ -161,7 +161,7 @@ static void follows_mod_sequences(void **state)
     const char *t = imap_client_ok(c, "FETCH 1:* (MODSEQ)");
     expect(t, "* OK [HIGHESTMODSEQ ");
     expect(t, "* 1 FETCH (MODSEQ (");
-    unsigned long long highest = strtoull(strstr(t, "HIGHESTMODSEQ ") + 14, NULL, 10);
+    unsigned long long highest = strtoull(after_text(t, "HIGHESTMODSEQ "), NULL, 10);
     t = imap_client_ok(c, "FETCH 1:* (FLAGS) (CHANGEDSINCE %llu)", highest);
     expect_not(t, "FETCH (");
     imap_client_ok(c, "STORE 2 +FLAGS.SILENT (\\Flagged)");

@@ -94,7 +94,7 @@ static void finds_by_id(void **state)
     struct imap_client *c = in_mailbox("ids");
     const char *t = imap_client_ok(c, "FETCH 2 EMAILID");
     char id[32] = {0};
-    const char *from = strstr(t, "(M") + 1;
+    const char *from = after_text(t, "EMAILID (");
     memcpy(id, from, strcspn(from, ")"));
     expect(imap_client_ok(c, "SEARCH EMAILID %s", id), "* SEARCH 2\r\n");
     imap_client_close(c);
