@@ -51,8 +51,8 @@ void trace_received(const struct trace *t, struct buf *out)
 
 void trace_id(char out[TRACE_ID])
 {
-    /* No vowels and no look-alikes: it is read out over the telephone. */
-    static const char digits[] = "23456789bcdfghjkmnpqrstvwxzBCDFG";
+    /* No capitals and no look-alikes: it is read out over the telephone. */
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
     _Static_assert(sizeof digits == 33, "five bits a digit");
     uint64_t r = random_u64();
     for (int i = 0; i < 12; i++, r >>= 5)
