@@ -117,14 +117,15 @@ static void unlink_entry(struct guard_table *t, struct entry **place)
 }
 
 /* Frees one place: what no longer matters in the next buckets, else the first entry without a ban,
- * else any. Looks at a few buckets only, and goes on there the next time. */
+ * else any. Looks at a few buckets only (at all of them when nearly everybody is banned), and goes
+ * on there the next time. */
 static void make_room(struct guard_table *t, int64_t now)
 {
     enum { LOOKS = 64 };
     struct entry **unbanned = NULL, **any = NULL;
     size_t before = t->count;
     for (size_t looks = 0; looks < BUCKETS; looks++) {
-        if (looks >= LOOKS && (t->count < before || unbanned != NULL || any != NULL))
+        if (looks >= LOOKS && (t->count < before || unbanned != NULL))
             break;
         t->hand = (t->hand + 1) % BUCKETS;
         for (struct entry **p = &t->buckets[t->hand]; *p != NULL;) {
