@@ -240,7 +240,7 @@ static void test_parallel(void **state)
 {
     pthread_t threads[6];
     for (size_t i = 0; i < 6; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, verify_often, &threads), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, verify_often, d), 0);
     for (size_t i = 0; i < 6; i++) {
         void *failed;
         assert_int_equal(pthread_join(threads[i], &failed), 0);
