@@ -286,11 +286,29 @@ enum error date_parse_imap(struct slice s, struct date *out)
     return OK;
 }
 
+/* `n` digits and the byte after them. */
+static char *put_digits(char *p, unsigned value, unsigned n, char after)
+{
+    for (unsigned i = n; i > 0; value /= 10)
+        p[--i] = (char)('0' + value % 10);
+    p[n] = after;
+    return p + n + 1;
+}
+
+/* By hand: a FETCH of a mailbox prints thousands, and printf would be a tenth of its time. */
 void date_print_imap(struct date d, struct buf *out)
 {
     struct civil c = date_to_civil(d.seconds + d.zone * 60);
-    buf_printf(out, "%02u-%s-%04d %02u:%02u:%02u %c%04u", c.day, month_names[c.month - 1], c.year,
-               c.hour, c.minute, c.second, sign(d.zone), hhmm(d.zone));
+    char text[32], *p = put_digits(text, c.day, 2, '-');
+    memcpy(p, month_names[c.month - 1], 3);
+    p[3] = '-';
+    p = put_digits(p + 4, (unsigned)c.year, 4, ' ');
+    p = put_digits(p, c.hour, 2, ':');
+    p = put_digits(p, c.minute, 2, ':');
+    p = put_digits(p, c.second, 2, ' ');
+    *p++ = sign(d.zone);
+    p = put_digits(p, hhmm(d.zone), 4, ' ');
+    buf_add(out, slice_of(text, (size_t)(p - 1 - text)));
 }
 
 enum error date_parse_imap_day(struct slice s, int64_t *out)
