@@ -86,8 +86,9 @@ static enum error open_dir(struct store *s, const struct store_options *o)
         return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
     }
     enum error e = o->read_only ? OK : lock_dir(s, dir);
-    if (e == OK)
-        e = format_read(dir, &s->n_shards);
+    if (e != OK)
+        return e;
+    e = format_read(dir, &s->n_shards);
     if (e == ERR_NOTFOUND && !o->read_only) {
         s->n_shards = o->shards > 0 ? o->shards : 1;
         e = s->n_shards > LIMIT_SHARDS ? ERR_LIMIT : format_write(dir, s->n_shards);
