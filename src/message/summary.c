@@ -102,6 +102,12 @@ static struct slice first_person(struct arena *a, struct slice value)
         return SLICE("");
     if (list->name.n > 0)
         return header_text(a, list->name);
+    /* What was missing has a mark in its place, which is nothing to show. */
+    if (slice_eq(list->mailbox, SLICE("MISSING_MAILBOX")))
+        return SLICE("");
+    if (slice_eq(list->host, SLICE("MISSING_DOMAIN")) ||
+        slice_eq(list->host, SLICE("SYNTAX_ERROR")))
+        return header_text(a, list->mailbox);
     return header_text(
         a, arena_printf(a, "%.*s@%.*s", SLICE_FMT(list->mailbox), SLICE_FMT(list->host)));
 }

@@ -76,6 +76,8 @@ static void test_empty(void **state)
     s = make(SLICE("Date: nonsense\r\nFrom: G: a@b;\r\n\r\n"));
     assert_int_equal(s.sent, 1234);
     assert_slice(s.from, "a@b");
+    assert_slice(make(SLICE("From: root\r\n\r\n")).from, "root");
+    assert_slice(make(SLICE("From: \"\r\n\r\n")).from, "");
 }
 
 static void test_references_keep_the_last(void **state)
