@@ -41,6 +41,13 @@ def free_base():
     raise RuntimeError("no free ports")
 
 
+def answers(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    return False
+
+
 class Demo:
     """`depesche demo` in a folder of its own."""
 
@@ -58,9 +65,7 @@ class Demo:
                 "--password", PASSWORD, *self.extra]
         for net in self.trust:
             args += ["--trust", net]
-        self.logfile = open(self.log, "ab")
-        self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=self.logfile,
-                                        stdin=subprocess.DEVNULL, start_new_session=True)
+        self.spawn(args)
         end = time.time() + timeout
         out = b""
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -76,6 +81,18 @@ class Demo:
             time.sleep(0.02)
         self.stop()
         raise RuntimeError(f"demo did not get ready:\n{out.decode()}\n{self.tail()}")
+
+    def spawn(self, args):
+        self.logfile = open(self.log, "ab")
+        self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=self.logfile,
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def serve(self):
+        """`depesche serve` with the demo's configuration as it stands in the file now."""
+        self.spawn([*self.wrap, DEPESCHE, "serve", "--config", str(self.config)])
+        for service in SERVICES:
+            wait_for(lambda: answers(self.port(service)), 20, f"port of {service}")
+        return self
 
     def tail(self, n=4000):
         with contextlib.suppress(OSError):

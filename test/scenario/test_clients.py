@@ -142,6 +142,7 @@ set header_cache = ""
 set message_cachedir = ""
 set sort = reverse-date-received
 set confirm_append = no
+set confirm_create = no
 set delete = no
 set quit = yes
 set wait_key = no

@@ -68,7 +68,8 @@ class Line:
     def append(self, box, text, flags=""):
         text = text.encode() if isinstance(text, str) else text
         self.tag += 1
-        self.send(f"t{self.tag} APPEND {box} {flags} {{{len(text)}+}}\r\n".encode() + text + b"\r\n")
+        flags = flags and flags + " "
+        self.send(f"t{self.tag} APPEND {box} {flags}{{{len(text)}+}}\r\n".encode() + text + b"\r\n")
         got, end = self.finish(f"t{self.tag} ")
         assert end.startswith("OK"), end
         return end
@@ -148,7 +149,7 @@ def test_append_search_fetch(box):
     end = box.append(box.name, TEXT.format("Grüße aus Köln"), r"(\Seen $Work)")
     assert "APPENDUID" in end
     box.ok(f"SELECT {box.name}")
-    for query in ("SUBJECT GRUSSE", "SUBJECT koln", "TEXT köln", "SEEN KEYWORD $work",
+    for query in ("SUBJECT GRUSSE", "SUBJECT koln", 'TEXT "köln"', "SEEN KEYWORD $work",
                   "FROM anna NOT TO anna", "OR DELETED SEEN", "LARGER 10 SMALLER 9999"):
         got = box.ok(f"SEARCH CHARSET UTF-8 {query}" if not query.isascii() else f"SEARCH {query}")
         assert any(re.match(r"\* SEARCH 1( |$)", g) for g in got), (query, got)
@@ -320,7 +321,7 @@ def test_quota(demo):
     text = b"Subject: x\r\n\r\n" + b"y" * 200000 + b"\r\n"
     l.send(b"q APPEND INBOX {%d+}\r\n%s\r\n" % (len(text), text))
     assert l.finish("q ")[1].startswith("NO [OVERQUOTA]")
-    demo.command("account", "quota", "ben@example.org", "0")
+    demo.command("account", "quota", "ben@example.org", "none")
     l.close()
 
 
