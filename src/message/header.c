@@ -1,7 +1,7 @@
 /* Header fields: iterating, finding, unfolding; see header.h. Decoding is in words.c. */
 #include "message/header.h"
 
-#include "base/utf8.h"
+#include "base/limits.h"
 #include "message/scan.h"
 
 static bool is_blank(uint8_t c)
@@ -112,7 +112,7 @@ struct slice header_unfold(struct arena *a, struct slice value)
 
 struct slice header_text(struct arena *a, struct slice value)
 {
-    struct slice s = header_unfold(a, value);
+    struct slice s = header_unfold(a, slice_sub(value, 0, LIMIT_HEADER_SIZE));
     bool plain = true;
     for (size_t i = 0; i < s.n && plain; i++)
         plain =

@@ -28,7 +28,7 @@ struct slice header_raw(struct slice value);
 /* The value with folds undone (CRLF before WSP removed) and outer blanks trimmed. Returns a
  * sub-slice when there is nothing to undo. */
 struct slice header_unfold(struct arena *a, struct slice value);
-/* Unfolded, encoded words (RFC 2047) decoded, always valid UTF-8. */
+/* Unfolded, encoded words (RFC 2047) decoded, always valid UTF-8. Reads LIMIT_HEADER_SIZE bytes. */
 struct slice header_text(struct arena *a, struct slice value);
 /* Without comments and outer blanks: for Message-ID, MIME-Version and the like. */
 struct slice header_token(struct arena *a, struct slice value);
