@@ -20,6 +20,7 @@
 #define LIMIT_WORKERS_BURST        32    /* started at once when all others are blocked */
 #define LIMIT_WORKER_WATCH_MS      2     /* how often the keeper looks while workers are short */
 #define LIMIT_ACCEPT_PAUSE_MS      100   /* without descriptors or memory */
+#define LIMIT_ACCEPT_QUIET_MS      60000 /* between two log lines about that */
 #define LIMIT_SLOTS                1048576 /* connections of one runtime, all listeners */
 #define LIMIT_TLS_IDENTITIES       1000
 #define LIMIT_TLS_NAMES            20000 /* of all identities */

@@ -2,6 +2,7 @@
  *
  * A listener is registered one-shot like a connection. Whoever gets its event accepts one
  * connection, arms it again, and goes on with that connection: the next one is another worker's. */
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -85,11 +86,14 @@ static bool out_of_room(int e)
 static void accept_pause(struct listener *l, int e)
 {
     atomic_store(&l->paused, true);
-    if (!atomic_exchange(&l->rt->paused, true)) {
+    int64_t now = clock_ms();
+    if (now >= atomic_load(&l->rt->quiet_until)) {
+        atomic_store(&l->rt->quiet_until, now + LIMIT_ACCEPT_QUIET_MS);
         log_error("net.accept", log_text("protocol", l->o.protocol->name),
                   log_text("why", strerror(e)));
-        keeper_poke(l->rt);
     }
+    if (!atomic_exchange(&l->rt->paused, true))
+        keeper_poke(l->rt);
 }
 
 void accept_resume(struct runtime *rt)

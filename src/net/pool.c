@@ -232,12 +232,12 @@ bool pool_watch(struct runtime *rt, uint64_t *served, uint32_t *burst, uint32_t 
     pthread_mutex_lock(&p->lock);
     /* When each worker finished something since the last look they are not blocked but short of
      * processors: more of them would not help. */
-    if (done < p->workers)
-        for (uint32_t i = 0; i < *burst && p->workers < p->limit; i++)
-            if (!worker_start(rt))
-                break;
+    bool blocked = done < p->workers;
+    for (uint32_t i = 0; blocked && i < *burst && p->workers < p->limit; i++)
+        if (!worker_start(rt))
+            break;
     pthread_mutex_unlock(&p->lock);
-    if (*burst < LIMIT_WORKERS_BURST)
+    if (blocked && *burst < LIMIT_WORKERS_BURST)
         *burst *= 2;
     return true;
 }

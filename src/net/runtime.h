@@ -67,19 +67,24 @@ struct listener_options {
 };
 
 struct runtime_options {
-    uint32_t max_workers; /* 0: LIMIT_WORKERS_PER_LISTENER */
+    /* At once for one listener, and for submitted jobs together; 0: LIMIT_WORKERS_PER_LISTENER.
+     * The pool may grow to the sum, so that no listener waits for another. */
+    uint32_t max_workers;
 };
 
 must_use enum error runtime_new(const struct runtime_options *o, struct runtime **out);
-/* Adds a listener; also while running. On error the caller still owns o->fd. */
+/* Adds a listener; also while running. On error the caller still owns o->fd. `tls` must outlive the
+ * runtime. At most 64 listeners (ERR_LIMIT). */
 must_use enum error runtime_listen(struct runtime *r, const struct listener_options *o);
-/* Runs until runtime_stop() was called and every connection is closed or `grace_ms` given there
- * passed. Blocks the calling thread (it becomes the keeper of timers and the worker pool). */
+/* Runs until runtime_stop() was called and every connection is closed; when the `grace_ms` given
+ * there have passed, those left are cut off (close() is still called). Submitted jobs and protocol
+ * functions that run at that time are waited for. Blocks the calling thread (it becomes the keeper
+ * of timers and the worker pool). Workers have all signals blocked. */
 void runtime_run(struct runtime *r);
-/* Ends accepting at once and calls stopping() on every connection. Async-signal-safe: no.
- * Thread-safe. */
+/* Ends accepting at once and calls stopping() on every connection. A listening socket is closed but
+ * not shut down: another process that holds it goes on. Async-signal-safe: no. Thread-safe. */
 void runtime_stop(struct runtime *r, int grace_ms);
-/* After runtime_run returned. */
+/* After runtime_run returned. Wakers may still be held, woken and given back. */
 void runtime_free(struct runtime *r);
 
 /* Calls fn(arg) on the keeper thread every `every_ms`, first after that time; for short
@@ -125,15 +130,18 @@ void conn_printf(struct conn *c, const char *format, ...) printf_like(2, 3);
 void conn_flush(struct conn *c);
 bool conn_broken(const struct conn *c);
 
-/* Milliseconds from now until timeout(); replaces the one before; 0: none. */
+/* Milliseconds from now until timeout(); replaces the one before; 0: none. Cheap enough for every
+ * command. During a handshake LIMIT_HANDSHAKE_MS counts and this one is kept for afterwards. */
 void conn_deadline(struct conn *c, int ms);
 
-/* STARTTLS: call after writing the go-ahead. The input must be empty, otherwise the connection is
+/* STARTTLS: call after writing the go-ahead and consuming the command, then return PARK and write
+ * nothing more. The input must be empty then, otherwise the go-ahead is not sent, the connection is
  * marked broken (bytes that were sent in clear must never count as sent under TLS; CVE-2011-0411).
  * The handshake runs parked; `open_tls` is called instead of open() when it is done. */
 must_use enum error conn_start_tls(struct conn *c, enum after (*open_tls)(struct conn *c));
 bool conn_tls(const struct conn *c);
-/* "TLSv1.3", "TLS_AES_256_GCM_SHA384", the SNI name; empty without TLS. Valid while c lives. */
+/* "TLSv1.3", the cipher's IANA name as "TLS_AES_256_GCM_SHA384", the SNI name as the client sent
+ * it; empty without TLS. Valid while c lives. */
 struct slice conn_tls_version(const struct conn *c);
 struct slice conn_tls_cipher(const struct conn *c);
 struct slice conn_tls_name(const struct conn *c);

@@ -181,7 +181,8 @@ struct runtime {
     atomic_ullong accepted, refused, last_id;
     atomic_bool stopping, cut;
     _Atomic int64_t stop_until;
-    atomic_bool paused; /* some listener is */
+    atomic_bool paused;          /* some listener is */
+    _Atomic int64_t quiet_until; /* no further log line about that before */
 };
 
 struct worker {

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -485,6 +486,27 @@ static void test_loris(void **state)
         client_close(&half[i]);
 }
 
+static void test_no_descriptors(void **state)
+{
+    /* When the process has no descriptor left, connections wait until it has one again. */
+    struct server *s = *state;
+    struct rlimit before, none;
+    struct sockaddr_in sa = {.sin_family = AF_INET,
+                             .sin_port = htons(s->port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct client c = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(connect(c.fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    poll(NULL, 0, 150);
+    assert_int_equal(atomic_load(&s->opened), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_hears(&c, "hello");
+    client_close(&c);
+}
+
 static void test_growth(void **state)
 {
     /* When all workers are blocked, others come, up to the limit; here that of a listener. */
@@ -620,14 +642,14 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* the clients' OpenSSL writes to closed sockets */
     const struct CMUnitTest tests[] = {
-        CASE(test_echo),      CASE(test_big),
-        CASE(test_starttls),  CASE(test_starttls_injection),
-        CASE(test_wake),      CASE(test_deadline),
-        CASE(test_limits),    CASE(test_lanes),
-        CASE(test_jobs),      CASE(test_stop),
-        CASE(test_many),      CASE(test_full_input_closes),
-        CASE(test_stop_cuts), CASE(test_loris),
-        CASE(test_growth),
+        CASE(test_echo),           CASE(test_big),
+        CASE(test_starttls),       CASE(test_starttls_injection),
+        CASE(test_wake),           CASE(test_deadline),
+        CASE(test_limits),         CASE(test_lanes),
+        CASE(test_jobs),           CASE(test_stop),
+        CASE(test_many),           CASE(test_full_input_closes),
+        CASE(test_stop_cuts),      CASE(test_loris),
+        CASE(test_no_descriptors), CASE(test_growth),
     };
     return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
 }

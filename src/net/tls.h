@@ -32,8 +32,10 @@ struct tls_identity {
 };
 
 /* The names come from the certificates themselves (subjectAltName dNSName, wildcards allowed in the
- * leftmost label). The first identity answers for unknown names and without SNI. The PEM bytes are
- * not kept. On error `why` says in one line what is wrong with which identity. */
+ * leftmost label). Identities with different kinds of key (ECDSA, RSA, Ed25519) may share names;
+ * the client gets one that it can verify. The first identity answers for unknown names and without
+ * SNI. The PEM bytes are not kept. On error `why` says in one line what is wrong with which
+ * identity. */
 must_use enum error tls_server_new(enum tls_profile profile, enum tls_audience audience,
                                    const struct tls_identity *identities, size_t n,
                                    struct tls_server **out, char *why, size_t why_size);
@@ -45,6 +47,7 @@ must_use enum error tls_server_reload(struct tls_server *t, const struct tls_ide
 struct ssl_st *tls_server_session(struct tls_server *t);
 /* Rotates ticket keys when they are a day old; called hourly by the owner. Thread-safe. */
 void tls_server_rotate(struct tls_server *t);
+/* After the last session of it is freed. */
 void tls_server_free(struct tls_server *t);
 
 /* Wipes and frees what OpenSSL keeps a process: call once at exit when checking for leaks. */
