@@ -86,6 +86,8 @@
 #define LIMIT_IMAP_LITERALS    1000 /* of one command */
 /* All literals of one APPEND; at least one message of the greatest size is always taken. */
 #define LIMIT_IMAP_APPEND_BYTES     (256 * 1024 * 1024)
+/* All literals that all sessions of the process hold or wait for; one message fits always. */
+#define LIMIT_IMAP_LITERAL_MEMORY   (UINT64_C(1024) * 1024 * 1024)
 #define LIMIT_IMAP_PREAUTH_LITERALS 4096 /* all literals of a command before login */
 #define LIMIT_IMAP_SASL_LINE        4096
 #define LIMIT_IMAP_PIECE_MS         300000 /* between two pieces of one command */

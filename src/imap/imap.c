@@ -8,6 +8,29 @@
 #include "imap/frame.h"
 #include "imap/respond.h"
 #include "imap/sync.h"
+#include <stdatomic.h>
+
+/* --- Memory of literals, over all sessions --- */
+
+static _Atomic uint64_t literal_memory;
+
+static bool reserve(struct imap_session *s, uint64_t bytes)
+{
+    uint64_t before = atomic_fetch_add(&literal_memory, bytes);
+    if (before > 0 && before + bytes > LIMIT_IMAP_LITERAL_MEMORY) {
+        atomic_fetch_sub(&literal_memory, bytes);
+        return false;
+    }
+    s->reserved += bytes;
+    return true;
+}
+
+static void give_back(struct imap_session *s)
+{
+    if (s->reserved)
+        atomic_fetch_sub(&literal_memory, s->reserved);
+    s->reserved = 0;
+}
 
 /* --- A command's end --- */
 
@@ -42,6 +65,7 @@ static void forget_command(struct imap_session *s)
         reader_wipe(&s->reader);
     else
         reader_next(&s->reader);
+    give_back(s);
     s->secret = false;
     s->tag = SLICE_NONE;
     s->uid = false;
@@ -203,6 +227,10 @@ static void judge_literal(struct imap_session *s)
     }
     if (lim.message && over_quota(s) && r->asked_sync) {
         refuse_literal(s, &text, "OVERQUOTA", "The account's quota is used up");
+        return;
+    }
+    if (!reserve(s, r->asked)) {
+        refuse_literal(s, &text, "UNAVAILABLE", "Too many big messages at once, try again");
         return;
     }
     bool sync = r->asked_sync;
@@ -391,6 +419,7 @@ static void close_session(struct conn *c)
         log_info("imap.end", log_u64("session", conn_id(c)), log_text("account", s->address));
     imap_sasl_free(s);
     reader_wipe(&s->reader);
+    give_back(s);
     arena_free(&s->arena);
     mem_free(s->pending_tag);
     mem_free(s->address);

@@ -46,6 +46,7 @@ struct imap_session {
     struct conn *conn;
     struct arena arena; /* of one command: LIMIT_IMAP_ARENA */
     struct reader reader;
+    uint64_t reserved; /* of the memory for all sessions' literals */
 
     enum imap_state state;
     enum imap_mode mode;
