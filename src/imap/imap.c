@@ -131,7 +131,7 @@ static void run_command(struct imap_session *s)
         s->tag = SLICE("*");
     if (c && !(c->states & s->state)) {
         imap_bad(s, wrong_state(s, c));
-    } else if (e != OK) {
+    } else if (e != OK || !c) {
         imap_bad(s, l.why ? l.why : "Malformed command");
         if (e == ERR_LIMIT)
             s->reply.code = SLICE("TOOBIG");

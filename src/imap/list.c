@@ -151,7 +151,7 @@ static void mark_above(struct listing *g)
 static void write_entry(struct listing *g, const struct entry *e)
 {
     const struct list_args *a = g->args;
-    struct slice text = SLICE("");
+    struct slice text;
     if (a->lsub && !e->wanted) {
         text = SLICE("\\Noselect");
     } else {
