@@ -59,17 +59,25 @@ static enum login_result login(const char *password)
     return login_from("192.0.2.1", "anna@example.org", password, &a);
 }
 
+/* Processor time of the process: what else runs on the machine does not matter. */
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void test_remembered(void **state)
 {
     struct account a;
-    int64_t start = clock_us();
+    int64_t start = cpu_us();
     assert_int_equal(login_from("192.0.2.1", "Anna@EXAMPLE.org", "right-Passw0rd", &a), LOGIN_OK);
-    int64_t first = clock_us() - start;
+    int64_t first = cpu_us() - start;
     assert_int_equal(a.id, anna.id);
-    start = clock_us();
+    start = cpu_us();
     for (int i = 0; i < 20; i++)
         assert_int_equal(login("right-Passw0rd"), LOGIN_OK);
-    assert_true(clock_us() - start < first * 5); /* twenty hashes would take twenty times it */
+    assert_true(cpu_us() - start < first * 5); /* twenty hashes would take twenty times it */
     assert_int_equal(login("wrong-Passw0rd"), LOGIN_WRONG);
     /* Another account with the same password is not in it. */
     assert_int_equal(login_from("192.0.2.1", "ben@example.org", "right-Passw0rd", &a), LOGIN_WRONG);
@@ -161,15 +169,15 @@ static void test_many_right_at_once(void **state)
     struct attempt attempts[32];
     for (size_t i = 0; i < 32; i++)
         attempts[i] = (struct attempt){"right-Passw0rd", LOGIN_BUSY};
-    int64_t start = clock_us();
+    int64_t start = cpu_us();
     assert_int_equal(directory_verify(d, SLICE("anna@example.org"), SLICE("right-Passw0rd"), &anna),
                      OK);
-    int64_t one = clock_us() - start;
-    start = clock_us();
+    int64_t one = cpu_us() - start;
+    start = cpu_us();
     run_together(attempts, 32);
     for (size_t i = 0; i < 32; i++)
         assert_int_equal(attempts[i].result, LOGIN_OK);
-    assert_true(clock_us() - start < one * 10 + 500000); /* hashed once, not 32 times */
+    assert_true(cpu_us() - start < one * 8); /* hashed once, not 32 times */
 }
 
 /* --- Sessions --- */

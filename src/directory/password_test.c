@@ -1,5 +1,4 @@
 /* Tests of the password rule, of hashes ours and others', and of verifying. */
-#include "base/clock.h"
 #include "base/test_folder.h"
 #include "directory/directory.h"
 #include "directory/internal.h"
@@ -198,15 +197,23 @@ static void test_import_refused(void **state)
     assert_int_equal(verify("right-Passw0rd"), OK);
 }
 
+/* Processor time of this thread, which does the work: others on the machine do not matter. */
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static int64_t time_of(const char *user)
 {
     struct account a;
     int64_t best = INT64_MAX;
     for (int i = 0; i < 5; i++) {
-        int64_t t = clock_us();
+        int64_t t = cpu_us();
         assert_int_equal(directory_verify(d, slice_str(user), SLICE("wrong-Passw0rd"), &a),
                          ERR_AUTH);
-        t = clock_us() - t;
+        t = cpu_us() - t;
         best = t < best ? t : best;
     }
     return best;
