@@ -51,7 +51,7 @@ static struct mime_part *add_part(struct parser *p, struct mime_part *parent, si
         return NULL;
     mime_fields_default(part);
     part->parent = parent;
-    part->number = p->tree->count++;
+    p->tree->count++;
     part->raw = part->header = part->body = slice_of(p->raw.p + at, OPEN);
     part->header_lines = part->body_lines = lines;
     if (parent != NULL) {
@@ -268,6 +268,32 @@ static bool read_to_part(struct parser *p)
     return false;
 }
 
+static struct mime_part *next_part(struct mime_part *part)
+{
+    if (part->child != NULL)
+        return part->child;
+    while (part != NULL && part->next == NULL)
+        part = part->parent;
+    return part ? part->next : NULL;
+}
+
+/* A multipart without parts gets an empty one: IMAP's syntax demands it, and so FETCH finds what
+ * BODYSTRUCTURE names. */
+static void fill_empty(struct parser *p)
+{
+    uint32_t number = 0;
+    for (struct mime_part *part = p->tree->root; part != NULL; part = next_part(part)) {
+        part->number = number++;
+        if (part->kind != MIME_MULTIPART || part->child != NULL)
+            continue;
+        struct mime_part *empty = add_part(p, part, offset(p, part->body), 0);
+        if (empty == NULL)
+            return;
+        end_header(p, empty, offset(p, part->body), 0);
+        close_part(p, empty, offset(p, part->body), 0);
+    }
+}
+
 enum error mime_parse(struct arena *a, struct slice raw, struct mime_tree **out)
 {
     struct parser p = {.a = a, .raw = raw.p ? raw : SLICE("")};
@@ -295,6 +321,8 @@ enum error mime_parse(struct arena *a, struct slice raw, struct mime_tree **out)
     }
     for (; p.part != NULL; p.part = p.part->parent)
         close_part(&p, p.part, raw.n, p.lines);
+    if (!a->failed)
+        fill_empty(&p);
     if (a->failed)
         return ERR_LIMIT;
     *out = p.tree;

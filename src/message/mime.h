@@ -35,9 +35,11 @@ struct mime_part {
     struct mime_param *disposition_params;
     struct slice id, description, md5, language, location; /* raw values, unfolded on use; p is NULL
                                                               when the field is absent */
-    struct mime_part *parent, *child, *next; /* a MIME_MESSAGE has one child, its inner message */
-    struct mime_part *last;                  /* the last child */
-    uint32_t number;                         /* in order of appearance, root 0 */
+    /* A MIME_MESSAGE has one child, its inner message. A MIME_MULTIPART has at least one: an empty
+     * one when the mail has none, as IMAP's syntax demands it. */
+    struct mime_part *parent, *child, *next;
+    struct mime_part *last; /* the last child */
+    uint32_t number;        /* in order of appearance, root 0 */
 };
 
 struct mime_tree {

@@ -168,6 +168,16 @@ static void test_digest(void **state)
     assert_slice(find(t, 1, 1, 0)->body, "x");
 }
 
+static void test_multipart_without_parts(void **state)
+{
+    struct mime_tree *t = parse(SLICE("Content-Type: multipart/mixed; boundary=b\r\n\r\nnothing"));
+    struct mime_part *p = find(t, 1, 0, 0);
+    assert_slice(p->raw, "");
+    assert_true(p->body.p != NULL && mime_is(p, "text", "plain"));
+    assert_null(find(t, 2, 0, 0));
+    assert_slice(t->root->body, "nothing");
+}
+
 static void test_limits(void **state)
 {
     autobuf m;
@@ -275,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_outer_boundary_ends_inner),
         cmocka_unit_test(test_boundary_prefixes),
         cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_multipart_without_parts),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_arena_cap),
         cmocka_unit_test(test_params),

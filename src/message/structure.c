@@ -14,9 +14,6 @@ struct writer {
     bool extended;
 };
 
-static const struct slice empty_part =
-    SLICE_INIT("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
-
 static void write_parts(struct writer *w, const struct mime_part *part);
 
 static bool over(const struct writer *w)
@@ -88,14 +85,7 @@ static void write_extension(struct writer *w, const struct mime_part *part)
 
 static void write_multipart(struct writer *w, const struct mime_part *part)
 {
-    if (part->child != NULL) {
-        write_parts(w, part->child);
-    } else { /* the syntax wants a part */
-        buf_add(w->out, empty_part);
-        if (w->extended)
-            buf_lit(w->out, " NIL NIL NIL NIL");
-        buf_byte(w->out, ')');
-    }
+    write_parts(w, part->child);
     buf_byte(w->out, ' ');
     summary_nstring(cut(part->subtype), w->out);
     if (!w->extended)
