@@ -91,7 +91,7 @@ TEST_UNUSED static int test_listen(uint16_t *port)
     int fd;
     if (ip_parse(SLICE("127.0.0.1"), &ip) != OK || ip_listen(ip, 0, &fd) != OK)
         return -1;
-    struct sockaddr_in sa;
+    struct sockaddr_in sa = {0};
     socklen_t len = sizeof sa;
     getsockname(fd, (struct sockaddr *)&sa, &len);
     *port = ntohs(sa.sin_port);

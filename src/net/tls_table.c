@@ -179,7 +179,7 @@ static int by_text(const void *a, const void *b)
 
 static int by_identities(const void *a, const void *b)
 {
-    const struct name *x = *(struct name *const *)a, *y = *(struct name *const *)b;
+    const struct name *x = a, *y = b;
     return memcmp(x->identity, y->identity, sizeof x->identity);
 }
 
@@ -223,24 +223,25 @@ static enum error make_context(struct building *b, const int identity[KEY_KINDS]
     return OK;
 }
 
+/* Brings the names with the same identities together to give them one context, then puts them in
+ * order for finding. */
 static enum error make_contexts(struct building *b)
 {
     struct tls_table *t = b->table;
-    struct name **sorted = mem_array(t->n_names, sizeof(struct name *));
-    for (size_t i = 0; i < t->n_names; i++)
-        sorted[i] = &t->names[i];
-    if (t->n_names > 0)
-        qsort(sorted, t->n_names, sizeof *sorted, by_identities);
     enum error e = OK;
+    if (t->n_names == 0)
+        return OK;
+    qsort(t->names, t->n_names, sizeof *t->names, by_identities);
     for (size_t i = 0; e == OK && i < t->n_names; i++) {
-        if (i > 0 && by_identities(&sorted[i - 1], &sorted[i]) == 0) {
-            sorted[i]->ctx = sorted[i - 1]->ctx;
-            SSL_CTX_up_ref(sorted[i]->ctx);
+        struct name *n = &t->names[i];
+        if (i > 0 && by_identities(n - 1, n) == 0) {
+            n->ctx = n[-1].ctx;
+            SSL_CTX_up_ref(n->ctx);
         } else {
-            e = make_context(b, sorted[i]->identity, &sorted[i]->ctx);
+            e = make_context(b, n->identity, &n->ctx);
         }
     }
-    mem_free(sorted);
+    qsort(t->names, t->n_names, sizeof *t->names, by_text);
     return e;
 }
 
