@@ -85,6 +85,25 @@ static void test_round_trip(void **state)
     assert_int_equal(base64_decode(SLICE("Zm9vYmFyZm9vYmFy"), &small), ERR_LIMIT);
 }
 
+static void test_lines(void **state)
+{
+    /* As mail has it: lines of 76, decoded in several pieces; and with junk at odd places. */
+    uint8_t in[20000];
+    random_bytes(in, sizeof in);
+    autobuf text = BUF_INIT(100000), lines = BUF_INIT(200000), out = BUF_INIT(100000);
+    base64_encode(slice_of(in, sizeof in), &text);
+    for (size_t width = 1; width < 100; width += 5) {
+        buf_reset(&lines);
+        buf_reset(&out);
+        for (size_t i = 0; i < text.n; i += width) {
+            buf_add(&lines, slice_sub(buf_slice(&text), i, i + width));
+            buf_lit(&lines, "\r\n");
+        }
+        base64_decode_lenient(buf_slice(&lines), &out);
+        assert_true(slice_eq(buf_slice(&out), slice_of(in, sizeof in)));
+    }
+}
+
 static void test_alphabet(void **state)
 {
     /* Each byte value alone, as the third character of a group, is one of 64 or refused. */
@@ -102,9 +121,9 @@ static void test_alphabet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_lenient),  cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_alphabet),
+        cmocka_unit_test(test_vectors), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lenient), cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_lines),   cmocka_unit_test(test_alphabet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include "base/mem.h"
+#include <pthread.h>
 #include <unicase.h>
 #include <unictype.h>
 #include <uninorm.h>
@@ -214,17 +215,72 @@ static void search_run(struct searching *w, const uint32_t *run, size_t count)
     free_unless(last, place3);
 }
 
+/* The forms of the code points from U+0080 to U+24FF (Latin, Greek, Cyrillic, Hebrew, Arabic,
+ * punctuation), made once: asking the library each time takes six times as long. */
+enum { TABLE_FIRST = 0x80, TABLE_END = 0x2500, FORM_SIZE = 7, FORM_ASK = 0xFF };
+
+struct form {
+    uint8_t n; /* bytes of `text`, or FORM_ASK: white space, or too long for the table */
+    uint8_t text[FORM_SIZE];
+};
+
+static struct form forms[TABLE_END - TABLE_FIRST];
+static pthread_once_t forms_made = PTHREAD_ONCE_INIT;
+
+static void make_forms(void)
+{
+    autobuf b = BUF_INIT(256);
+    for (uint32_t c = TABLE_FIRST; c < TABLE_END; c++) {
+        struct searching w = {&b, false};
+        struct form *f = &forms[c - TABLE_FIRST];
+        buf_reset(&b);
+        search_run(&w, &c, 1);
+        if (b.n > FORM_SIZE || slice_has(buf_slice(&b), ' ')) {
+            f->n = FORM_ASK;
+            continue;
+        }
+        f->n = (uint8_t)b.n;
+        memcpy(f->text, b.n ? b.p : f->text, b.n);
+    }
+}
+
+static bool search_known(struct searching *w, uint32_t c)
+{
+    if (c < TABLE_FIRST || c >= TABLE_END)
+        return false;
+    const struct form *f = &forms[c - TABLE_FIRST];
+    if (f->n == FORM_ASK)
+        return false;
+    buf_add(w->out, slice_of(f->text, f->n));
+    if (f->n > 0)
+        w->after_space = false;
+    return true;
+}
+
 void utf8_search_form(struct slice s, struct buf *out)
 {
     struct searching w = {out, false};
     uint32_t run[RUN];
+    s = slice_from(s, search_ascii(&w, s));
+    if (s.n > 0)
+        pthread_once(&forms_made, make_forms);
     while (s.n > 0) {
-        s = slice_from(s, search_ascii(&w, s));
         size_t n = 0;
-        while (n < RUN && s.n > 0 && s.p[0] >= 0x80)
-            run[n++] = (uint32_t)utf8_next(&s);
+        while (n < RUN && s.n > 0 && s.p[0] >= 0x80) {
+            struct slice rest = s;
+            uint32_t c = (uint32_t)utf8_next(&rest);
+            if (n == 0 && search_known(&w, c)) {
+                s = rest;
+                continue;
+            }
+            if (n > 0 && c < TABLE_END)
+                break;
+            run[n++] = c;
+            s = rest;
+        }
         if (n > 0)
             search_run(&w, run, n);
+        s = slice_from(s, search_ascii(&w, s));
     }
 }
 
