@@ -162,6 +162,8 @@ static const char *refusal(struct conn *c, bool *silent)
     c->counted = true;
     if (atomic_fetch_add(&l->connections, 1) >= l->o.max_connections)
         return "too many connections";
+    if (l->o.exempt && l->o.exempt(l->o.service, c->peer))
+        return NULL;
     if (!count_peer(c))
         return "too many connections from this address";
     return NULL;

@@ -62,6 +62,9 @@ struct listener_options {
         max_per_address; /* counted over all listeners with the same `protocol`; 0: the default */
     /* Asked for each accepted address before anything else; false: closed at once. May be NULL. */
     bool (*admit)(void *service, struct ip peer);
+    /* True: max_per_address does not count for this address (a trusted webmail host). May be NULL.
+     */
+    bool (*exempt)(void *service, struct ip peer);
     /* What to write (cleartext listeners only) before closing when a limit is hit; may be empty. */
     struct slice busy_text;
 };

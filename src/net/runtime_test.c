@@ -148,6 +148,11 @@ static bool admit_nobody(void *service, struct ip peer)
     return false;
 }
 
+static bool exempt_all(void *service, struct ip peer)
+{
+    return ip_is_loopback(peer);
+}
+
 static void *server_main(void *arg)
 {
     struct server *s = arg;
@@ -410,6 +415,9 @@ static void test_limits(void **state)
         server_listen(s, (struct listener_options){.protocol = &LIMITED, .max_per_address = 4});
     uint16_t none = server_listen(
         s, (struct listener_options){.admit = admit_nobody, .busy_text = SLICE("busy\n")});
+    uint16_t trusted =
+        server_listen(s, (struct listener_options){
+                             .protocol = &LIMITED, .max_per_address = 1, .exempt = exempt_all});
     struct client c[4], more;
     for (int i = 0; i < 3; i++) {
         c[i] = client_open(port, false);
@@ -425,8 +433,11 @@ static void test_limits(void **state)
     more = client_open(each, false);
     assert_hears(&more, "");
     client_close(&more);
+    more = client_open(trusted, false);
+    assert_hears(&more, "hello");
+    client_close(&more);
     client_close(&c[0]);
-    wait_for(&s->closed, 1);
+    wait_for(&s->closed, 2);
     more = client_open(each, false);
     assert_hears(&more, "hello");
     client_close(&more);
@@ -435,7 +446,7 @@ static void test_limits(void **state)
     more = client_open(none, false);
     assert_hears(&more, ""); /* without a word */
     client_close(&more);
-    wait_for(&s->closed, 5);
+    wait_for(&s->closed, 6);
     assert_true(runtime_stats(s->rt).refused >= 3);
 }
 
