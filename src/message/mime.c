@@ -107,12 +107,13 @@ static size_t find_boundary(const struct parser *p, struct slice line, bool *clo
         return NONE;
     struct slice s = slice_from(line, 2);
     struct slice text = s;
+    bool dashes = false; /* of a complete line: it may be the end of "a" or a part of "a--" */
     if (text.n > 0 && text.p[text.n - 1] == '\n') {
         text.n--;
         if (text.n > 0 && text.p[text.n - 1] == '\r')
             text.n--;
+        dashes = text.n > 2 && text.p[text.n - 1] == '-' && text.p[text.n - 2] == '-';
     }
-    bool dashes = text.n > 2 && text.p[text.n - 1] == '-' && text.p[text.n - 2] == '-';
     size_t best = NONE;
     for (size_t i = p->n_open; i-- > 0;) {
         const struct slice b = p->open[i].text;
