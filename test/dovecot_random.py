@@ -21,7 +21,8 @@ TYPES = [
     b'multipart/mixed; boundary=""', b"multipart/mixed; boundary=b1; boundary=b2", b"multipart/x",
     b"(c) text/(d)plain(e);(f)a=(g)b", b"message/rfc822", b"Message/RFC822; x=y",
     b'message/partial; id="a"; number=1', b"text/plain; name*0=a; name*1=b",
-    b"text/plain; name*1=b; name*0=a; x=y", b"text/plain; name*0*=utf-8''a%20; name*1=b%; name*2*=c",
+    b"text/plain; name*1=b; name*0=a; x=y",
+    b"text/plain; name*0*=utf-8''a%20; name*1=b%; name*2*=c",
     b"text/plain; name*1=b; name*3=c", b"text/plain; name*=utf-8''x", b"text/plain; a; b=c; =d; e=",
     b"text/plain; name==?utf-8?q?a?=", b'text/plain; name="unterminated', b'text/plain; x="\\',
     b"text/plain; name=a b c; d=e", b'application/octet-stream; name="a\\"b\\\\c"', b"text/plain(",
@@ -45,21 +46,25 @@ VALUES = [
     b'""""""""', b"\ttab\tbed\t", b'http://x/"y"',
 ]
 SUBJECTS = [
-    b"x", b" ", b"  a  b ", b"a\tb", b"a\r\n b", b"a\r\n\tb", b"\\", b'a"b\\c"d\\e"f', b"\t", b"a\r\n ",
+    b"x", b" ", b"  a  b ", b"a\tb", b"a\r\n b", b"a\r\n\tb", b"\\", b'a"b\\c"d\\e"f', b"\t",
+    b"a\r\n ",
 ]
 ADDRESSES = [
     b"a@b", b"<a@b>", b"A <a@b>", b'"A B" <a@b>, c@d', b"A B a@b", b"a", b'"a"', b"a (c)", b"@",
     b"(c) a@b (d)", b"a@b (N (ested) x)", b"G: a@b, c@d;", b"G:;", b"G: ;, x@y", b"G: a", b'G: "a',
     b":;", b";", b",a@b", b"a@b,,c@d", b"a@b,", b"<>", b"X <>", b"X <a>", b"X <@r:a@b>", b"X <@r>",
-    b"X <@r,@s:a@b>", b"X <a@b", b"X <a@b> y", b"X <a@b>, Y <c@d> z, e@f", b"a@[1.2.3.4]", b"a@[1.2",
+    b"X <@r,@s:a@b>", b"X <a@b", b"X <a@b> y", b"X <a@b>, Y <c@d> z, e@f", b"a@[1.2.3.4]",
+    b"a@[1.2",
     b"a @ b . c", b"a . b@c", b".a@b", b"a.@b", b"a..b@c", b"a@b@c", b"A. B. <a@b>", b"A, B <a@b>",
     b'"A\\"B" <a@b>', b'"unterminated <a@b>', b"(unterminated a@b", b"J\xc3\xb6 <a@b>", b"\\", b"",
     b"J\xe4 <\xe4@b>", b"a@", b"@b", b"a b@c", b'"a b"@c', b'"a"."b"@c', b"a@b c", b"a@b <c@d>",
-    b"<a@b> (x)", b"a\r\n @b", b"A\r\n B <a@b>", b'"A\r\n B" <a@b>', b"  ", b"a\\b@c", b'A <"q r"@b>',
+    b"<a@b> (x)", b"a\r\n @b", b"A\r\n B <a@b>", b'"A\r\n B" <a@b>', b"  ", b"a\\b@c",
+    b'A <"q r"@b>',
     b"A <a@b>; c@d", b"u-r:;", b'"x": a@b;', b"a b: c@d;", b"A <mailto:a@b>", b"A [b] <c@d>",
     b"x <a@b>>", b"<<a@b>>", b"a@b;c@d", b"(a\\)b) c@d", b"(a\\)b\\(c) d", b'"" <a@b>', b'""', b"<",
     b'"a" b "c" <d@e>', b'"a b" (c)', b"a . <b@c>", b"G: H: a@b;;", b"G: a@b, ;", b"G: , a@b;",
-    b"A <a@b> <c@d>", b"<a", b"A <a@>", b"A <@b:>", b"A <@b: c@d>", b"A <@[1]:c@d>", b"( ) a@b", b"()",
+    b"A <a@b> <c@d>", b"<a", b"A <a@>", b"A <@b:>", b"A <@b: c@d>", b"A <@[1]:c@d>", b"( ) a@b",
+    b"()",
 ]
 FIELDS = {
     b"Content-Type": TYPES, b"Content-Transfer-Encoding": ENCODINGS, b"MIME-Version": [b"1.0", b""],
@@ -148,7 +153,10 @@ def main():
     r = random.Random(args.seed)
     corpus = [reference.crlf(f.read_bytes()) for f in reference.messages()]
     corpus = [m for m in corpus if len(m) < 20000]
-    made = [entity(r) if r.random() < 0.7 else changed(r, r.choice(corpus)) for _ in range(args.count)]
+    made = [
+        entity(r) if r.random() < 0.7 else changed(r, r.choice(corpus))
+        for _ in range(args.count)
+    ]
     server, wrong = reference.Dovecot(made), 0
     try:
         server.command("SELECT INBOX")

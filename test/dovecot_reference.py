@@ -256,8 +256,9 @@ def main():
                 ours = subprocess.run([args.check], input=body, capture_output=True, check=True)
                 if ours.stdout != theirs:
                     wrong += 1
-                    print(f"{path.relative_to(CORPUS)}:\n--- dovecot\n{theirs.decode(errors='replace')}"
-                          f"--- ours\n{ours.stdout.decode(errors='replace')}")
+                    print(f"{path.relative_to(CORPUS)}:")
+                    print("--- dovecot\n" + theirs.decode(errors="replace"))
+                    print("--- ours\n" + ours.stdout.decode(errors="replace"))
     finally:
         server.close()
     print(f"{len(files)} messages, {wrong} differ")
