@@ -528,10 +528,11 @@ static void loop(struct supervisor *s)
                 return;
             start_renewed(s);
         }
+        int wait_ms = due(s); /* first: it may start a role, whose line is polled then */
         struct pollfd p[1 + ROLES] = {{.fd = s->signals, .events = POLLIN}};
         for (int i = 0; i < ROLES; i++)
             p[1 + i] = (struct pollfd){.fd = s->child[i].line, .events = POLLIN};
-        if (poll(p, 1 + ROLES, due(s)) < 0)
+        if (poll(p, 1 + ROLES, wait_ms) < 0)
             continue;
         for (int i = 0; i < ROLES; i++)
             if (p[1 + i].revents && s->child[i].line == p[1 + i].fd)

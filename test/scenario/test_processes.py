@@ -350,6 +350,7 @@ def test_account_life(fresh_demo):
     assert shown["messages"] == 1 and shown["name"] == "Carla" and shown["state"] == "active"
     d.command("account", "suspend", "carla@example.org", "--closed")
     with d.smtp() as s:
+        s.ehlo()
         s.mail("friend@sender.example")
         assert s.rcpt("carla@example.org")[0] == 550
     d.command("account", "resume", "carla@example.org")
@@ -361,6 +362,7 @@ def test_account_life(fresh_demo):
     d.command("account", "remove", "carla@example.org", "--yes")
     assert "carla" not in d.command("account", "list").stdout
     with d.smtp() as s:
+        s.ehlo()
         s.mail("friend@sender.example")
         assert s.rcpt("carla@example.org")[0] == 550
 
