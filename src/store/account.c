@@ -78,6 +78,7 @@ void work_clear(struct account *a)
     mem_free(w->box);
     for (size_t i = 0; i < w->n_keywords; i++)
         free_text(w->keyword[i]);
+    mem_free(w->keyword);
     *w = (struct work){0};
     a->work_ok = a->structure_changed = a->keywords_changed = false;
 }
@@ -114,6 +115,12 @@ void work_box_remove(struct account *a, struct box *b)
     w->bytes -= b->m.bytes;
     free_text(b->m.name);
     mem_free(b);
+}
+
+static void keyword_add(struct work *w, struct slice name)
+{
+    w->keyword = mem_resize(w->keyword, w->n_keywords + 1, sizeof *w->keyword);
+    w->keyword[w->n_keywords++] = dup_text(name);
 }
 
 /* Reads an account with any connection; used for the committer's and for the published state. */
@@ -167,7 +174,7 @@ static enum error load_work(struct index *x, uint64_t id, struct work *w, bool *
         return r < 0 ? e : ERR_IO;
     bind_u(st, 1, id);
     while ((r = index_row(x, st, &e)) == 1 && w->n_keywords < LIMIT_KEYWORDS)
-        w->keyword[w->n_keywords++] = dup_text(col_slice(st, 0));
+        keyword_add(w, col_slice(st, 0));
     index_reset(st);
     return r < 0 ? e : OK;
 }
@@ -283,7 +290,7 @@ enum error work_flags(struct shard *sh, struct account *a, const struct flag_lis
             enum error e = txn_run(sh, st);
             if (e != OK)
                 return e;
-            w->keyword[w->n_keywords++] = dup_text(f->keywords[i]);
+            keyword_add(w, f->keywords[i]);
             a->keywords_changed = true;
         }
         flags |= UINT64_C(1) << (FLAG_KEYWORD_SHIFT + k);
@@ -344,8 +351,15 @@ struct keywords_held {
     atomic_uint refs;
 };
 
+/* Most accounts have none: they share this one, whose first reference is its own. */
+static struct keywords_held no_keywords = {.refs = 1};
+
 static struct keyword_table *keywords_make(const struct work *w)
 {
+    if (w->n_keywords == 0) {
+        atomic_fetch_add_explicit(&no_keywords.refs, 1, memory_order_relaxed);
+        return &no_keywords.table;
+    }
     struct keywords_held *h = mem_alloc(sizeof *h);
     atomic_init(&h->refs, 1);
     h->table.n = w->n_keywords;
@@ -608,6 +622,19 @@ static void account_free(struct account *a)
     mem_free(a);
 }
 
+/* Snapshots that only this memory holds go; who watches an account need not look into all of it. */
+static void snapshots_tend(struct account *a, int64_t now_ms)
+{
+    for (size_t i = 0; i < a->n_pub; i++) {
+        struct pub_box *p = &a->pub[i];
+        if (p->snap == NULL || now_ms - p->snap_used_ms < LIMIT_ACCOUNT_IDLE_MS ||
+            !snapshot_alone(p->snap))
+            continue;
+        snapshot_unref(p->snap);
+        p->snap = NULL;
+    }
+}
+
 void accounts_tend(struct shard *sh, int64_t now_ms, bool all)
 {
     pthread_mutex_lock(&sh->lock);
@@ -616,6 +643,7 @@ void accounts_tend(struct shard *sh, int64_t now_ms, bool all)
         while (*at != NULL) {
             struct account *a = *at;
             if (!all && (a->refs > 0 || now_ms - a->used_ms < LIMIT_ACCOUNT_IDLE_MS)) {
+                snapshots_tend(a, now_ms);
                 at = &a->next;
                 continue;
             }

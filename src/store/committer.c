@@ -8,7 +8,7 @@
 
 /* A checkpoint when the log has this many pages and nobody waits, and in any case at the second. */
 #define CHECKPOINT_PAGES     1000
-#define CHECKPOINT_PAGES_MAX 8000
+#define CHECKPOINT_PAGES_MAX 4000
 
 void job_submit(struct shard *sh, struct job *j)
 {
@@ -119,7 +119,20 @@ static enum error append_batch(struct shard *sh, const struct body_record **reco
     return e;
 }
 
-/* Numbers the bodies of the group and appends those that are too big for the index. */
+/* Also when the log is full every body has its number: small ones go on without the big ones. */
+static void number_bodies(struct shard *sh)
+{
+    for (size_t g = 0; g < sh->n_group; g++) {
+        struct job *j = sh->group[g];
+        for (size_t i = 0; i < j->n_bodies; i++) {
+            j->bodies[i].id = sh->next_body++;
+            j->bodies[i].uses = 0;
+            j->bodies[i].place = (struct body_place){0, 0, (uint32_t)j->bodies[i].record.n};
+        }
+    }
+}
+
+/* Appends the bodies of the group that are too big for the index. */
 static enum error append_bodies(struct shard *sh, bool *appended)
 {
     const struct body_record *records[BATCH];
@@ -130,9 +143,6 @@ static enum error append_bodies(struct shard *sh, bool *appended)
         struct job *j = sh->group[g];
         for (size_t i = 0; i < j->n_bodies && e == OK; i++) {
             struct new_body *b = &j->bodies[i];
-            b->id = sh->next_body++;
-            b->uses = 0;
-            b->place = (struct body_place){0, 0, (uint32_t)b->record.n};
             if (b->record.n <= LIMIT_SMALL_BODY)
                 continue;
             if (n == BATCH)
@@ -161,6 +171,7 @@ static void refuse_big(struct shard *sh)
 static enum error write_bodies(struct shard *sh)
 {
     bool appended = false;
+    number_bodies(sh);
     enum error e = append_bodies(sh, &appended);
     if (e == ERR_FULL) {
         note_full(sh);
@@ -277,8 +288,10 @@ static void *committer_main(void *arg)
         pthread_mutex_unlock(&sh->qlock);
         if (sh->n_group > 0)
             commit_group(sh);
-        if (asked)
+        if (asked) {
             checkpoint(sh, SQLITE_CHECKPOINT_TRUNCATE);
+            sqlite3_db_release_memory(sh->w.db);
+        }
         pthread_mutex_lock(&sh->qlock);
         if (sh->wal_pages < CHECKPOINT_PAGES ||
             (sh->head != NULL && sh->wal_pages < CHECKPOINT_PAGES_MAX))

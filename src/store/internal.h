@@ -53,7 +53,7 @@ struct work {
     uint64_t bytes;
     struct box **box; /* sorted as in struct mailbox_list */
     size_t n;
-    struct slice keyword[LIMIT_KEYWORDS];
+    struct slice *keyword;
     size_t n_keywords;
 };
 
@@ -71,6 +71,7 @@ struct pub_box {
     uint32_t num;
     uint64_t floor;
     struct snapshot *snap; /* NULL: not in memory */
+    int64_t snap_used_ms;  /* asked for at that time */
     bool loading;          /* somebody reads the index for `snap` ... */
     struct delta *pending; /* ... and this was committed meanwhile */
     size_t n_pending, cap_pending;
@@ -264,6 +265,8 @@ struct snapshot *snapshot_apply(const struct snapshot *n, const struct delta *d,
 /* How many entries from these numbers on (both exist) lie in whole nodes that both share. */
 uint32_t snapshot_shared(const struct snapshot *a, uint32_t seq_a, const struct snapshot *b,
                          uint32_t seq_b);
+/* Whether the caller's is the only reference. */
+bool snapshot_alone(const struct snapshot *n);
 int delta_order(const void *a, const void *b);
 
 /* meta.c: the part of a message's row that listings show */

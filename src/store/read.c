@@ -1,5 +1,5 @@
 /* Reading: snapshots from the index, rows for listings, bodies, and what was expunged. */
-#include "base/log.h"
+#include "base/clock.h"
 #include "store/internal.h"
 
 /* --- Snapshots --- */
@@ -119,9 +119,10 @@ enum error store_snapshot(struct store *s, uint64_t account, uint32_t mailbox,
     else if (p->snap == NULL || s->read_only)
         e = load_snapshot(a, mailbox);
     p = pub_find(a, mailbox);
-    if (e == OK && p != NULL && p->snap != NULL)
+    if (e == OK && p != NULL && p->snap != NULL) {
+        p->snap_used_ms = clock_ms();
         *out = snapshot_ref(p->snap);
-    else if (e == OK)
+    } else if (e == OK)
         e = ERR_NOTFOUND;
     pthread_mutex_unlock(&sh->lock);
     account_put(a);

@@ -153,7 +153,9 @@ static void ask_part(struct search *s, const struct mime_part *p)
         }
         ask_text(s, buf_slice(&s->text), about_body);
     }
-    if (p->kind != MIME_LEAF || !slice_ieq(p->type, SLICE("text")) || s->open == 0)
+    /* A delivery status or a partial message (message/...) is text for a reader too. */
+    bool readable = slice_ieq(p->type, SLICE("text")) || slice_ieq(p->type, SLICE("message"));
+    if (p->kind != MIME_LEAF || !readable || s->open == 0)
         return;
     buf_reset(&s->text);
     /* What is too long or broken is searched as far as it goes. */

@@ -85,6 +85,11 @@ void snapshot_unref(struct snapshot *n)
     mem_free(n);
 }
 
+bool snapshot_alone(const struct snapshot *n)
+{
+    return atomic_load_explicit(&n->refs, memory_order_acquire) == 1;
+}
+
 struct snapshot_info snapshot_info(const struct snapshot *n)
 {
     return n->info;

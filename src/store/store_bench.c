@@ -1,7 +1,7 @@
 /* Figures of the store alone: deliveries a second with 1, 16 and 128 threads, rows a second of
  * store_read, and what a snapshot of a big mailbox costs.
  *
- *   store_bench DIR [deliveries] [bytes] [shards]
+ *   store_bench DIR [deliveries] [bytes] [shards] [rounds of reading]
  *
  * DIR is made and must not exist. Half of each message is text that compresses and half is not. */
 #include "base/clock.h"
@@ -19,6 +19,7 @@ struct bench {
     struct slice raw;
     struct summary summary;
     _Atomic unsigned left;
+    uint32_t rounds;
 };
 
 static double cpu_seconds(void)
@@ -99,13 +100,14 @@ static void read_rows(struct bench *b, uint64_t account, uint32_t mailbox, unsig
 {
     struct uid_range all = {1, want};
     unsigned fields = FIELD_ENVELOPE | FIELD_STRUCTURE | FIELD_DATES | FIELD_IDS;
-    for (int round = 0; round < 3; round++) {
+    for (unsigned round = 0; round < b->rounds; round++) {
         size_t rows = 0;
+        double cpu = cpu_seconds();
         int64_t start = clock_us();
         if (store_read(b->s, account, mailbox, &all, 1, fields, count_row, &rows) != OK)
             die("store_read failed");
         double ms = (double)(clock_us() - start) / 1e3;
-        printf("read      %zu rows: %.2f ms, %.0f rows/s\n", rows, ms, (double)rows / ms * 1e3);
+        printf("read      %zu rows: %.2f ms, cpu %.2f ms\n", rows, ms, (cpu_seconds() - cpu) * 1e3);
     }
 }
 
@@ -148,14 +150,15 @@ static void big_mailbox(struct bench *b, unsigned n)
 
 int main(int argc, char **argv)
 {
-    uint32_t n = 8000, size = 4096, shards = 1;
+    uint32_t n = 8000, size = 4096, shards = 1, rounds = 3;
     if (argc < 2 || (argc > 2 && parse_u32(slice_str(argv[2]), 10000000, &n) != OK) ||
         (argc > 3 && parse_u32(slice_str(argv[3]), 50000000, &size) != OK) ||
-        (argc > 4 && parse_u32(slice_str(argv[4]), LIMIT_SHARDS, &shards) != OK)) {
-        fputs("usage: store_bench DIR [deliveries] [bytes] [shards]\n", stderr);
+        (argc > 4 && parse_u32(slice_str(argv[4]), LIMIT_SHARDS, &shards) != OK) ||
+        (argc > 5 && parse_u32(slice_str(argv[5]), 100000, &rounds) != OK)) {
+        fputs("usage: store_bench DIR [deliveries] [bytes] [shards] [rounds]\n", stderr);
         return 2;
     }
-    struct bench b = {0};
+    struct bench b = {.rounds = rounds};
     struct store_options o = {.dir = argv[1], .shards = shards};
     uint8_t *raw = mem_alloc(size);
     for (uint32_t i = 0; i < size; i++)
