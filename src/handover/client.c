@@ -9,6 +9,7 @@
 #include "handover/record.h"
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,7 +23,12 @@ struct waiter {
     size_t n;
     enum error result;
     bool done;
-    pthread_cond_t answered;
+};
+
+struct slot {
+    struct waiter *waiter; /* NULL: free */
+    uint32_t next_free;
+    sem_t answered;
 };
 
 /* One socket; replaced as a whole when `mail` is started anew. Lives until the last user is done.
@@ -38,8 +44,7 @@ struct handover_client {
     struct link *link; /* NULL while `mail` is gone */
     bool ending;
     uint64_t count;
-    struct waiter *slot[LIMIT_HANDOVER_WAITING];
-    uint32_t next_free[LIMIT_HANDOVER_WAITING];
+    struct slot slot[LIMIT_HANDOVER_WAITING];
     uint32_t free_head; /* LIMIT_HANDOVER_WAITING: none */
     /* For the reading thread alone. */
     pthread_t reader;
@@ -70,12 +75,12 @@ static void link_unref(struct link *l)
 static void fail_all(struct handover_client *c)
 {
     for (size_t i = 0; i < LIMIT_HANDOVER_WAITING; i++) {
-        struct waiter *w = c->slot[i];
+        struct waiter *w = c->slot[i].waiter;
         if (!w || w->done)
             continue;
         w->result = ERR_CLOSED;
         w->done = true;
-        pthread_cond_signal(&w->answered);
+        sem_post(&c->slot[i].answered);
     }
 }
 
@@ -93,18 +98,20 @@ static void drop_link(struct handover_client *c)
 static void take_answer(struct handover_client *c, const struct record *r)
 {
     size_t index = r->id & ((1 << SLOT_BITS) - 1);
+    struct slot *slot = index < LIMIT_HANDOVER_WAITING ? &c->slot[index] : NULL;
     pthread_mutex_lock(&c->lock);
-    struct waiter *w = index < LIMIT_HANDOVER_WAITING ? c->slot[index] : NULL;
+    struct waiter *w = slot ? slot->waiter : NULL;
     bool fits = w && w->id == r->id && !w->done;
     if (fits) {
         w->result = w->expects == r->type && w->n == r->statuses.n ? OK : ERR_INPUT;
         for (size_t i = 0; w->result == OK && i < w->n; i++)
             w->status[i] = (enum handover_status)r->statuses.p[i];
         w->done = true;
-        pthread_cond_signal(&w->answered);
     }
     pthread_mutex_unlock(&c->lock);
-    if (!fits)
+    if (fits)
+        sem_post(&slot->answered);
+    else
         log_debug("handover.late", log_u64("request", r->id));
 }
 
@@ -182,8 +189,10 @@ enum error handover_client_new(int fd, void (*banned)(void *arg, const struct ip
     struct handover_client *c = mem_alloc(sizeof *c);
     c->banned = banned;
     c->arg = arg;
-    for (uint32_t i = 0; i < LIMIT_HANDOVER_WAITING; i++)
-        c->next_free[i] = i + 1;
+    for (uint32_t i = 0; i < LIMIT_HANDOVER_WAITING; i++) {
+        c->slot[i].next_free = i + 1;
+        sem_init(&c->slot[i].answered, 0, 0);
+    }
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->replaced, NULL);
     c->link = link_new(fd);
@@ -205,9 +214,9 @@ static enum error begin(struct handover_client *c, struct waiter *w, struct link
     uint32_t index = c->free_head;
     enum error e = !c->link ? ERR_CLOSED : index >= LIMIT_HANDOVER_WAITING ? ERR_LIMIT : OK;
     if (e == OK) {
-        c->free_head = c->next_free[index];
+        c->free_head = c->slot[index].next_free;
         w->id = ++c->count << SLOT_BITS | index;
-        c->slot[index] = w;
+        c->slot[index].waiter = w;
         *link = c->link;
         c->link->users++;
     }
@@ -226,37 +235,45 @@ static void deadline_after(int64_t ms, struct timespec *out)
     }
 }
 
+/* Sleeps until woken or the time is over; false then. */
+static bool sleep_until(sem_t *s, const struct timespec *until)
+{
+    while (sem_clockwait(s, CLOCK_MONOTONIC, until) != 0)
+        if (errno != EINTR)
+            return false;
+    return true;
+}
+
 /* Waits for the answer and gives the slot back. */
 static enum error finish(struct handover_client *c, struct waiter *w, struct link *l,
                          enum error sent)
 {
+    uint32_t index = w->id & ((1 << SLOT_BITS) - 1);
+    struct slot *slot = &c->slot[index];
     struct timespec until;
     deadline_after(LIMIT_HANDOVER_MS, &until);
-    pthread_mutex_lock(&c->lock);
-    while (sent == OK && !w->done) {
-        int r = pthread_cond_clockwait(&w->answered, &c->lock, CLOCK_MONOTONIC, &until);
-        if (r == ETIMEDOUT && !w->done) {
-            w->result = ERR_TIMEOUT;
-            w->done = true;
-        }
+    bool over = sent != OK;
+    for (;;) {
+        over = over || !sleep_until(&slot->answered, &until);
+        pthread_mutex_lock(&c->lock);
+        if (w->done || over)
+            break;
+        pthread_mutex_unlock(&c->lock); /* woken by a late post */
     }
-    uint32_t index = w->id & ((1 << SLOT_BITS) - 1);
-    c->slot[index] = NULL;
-    c->next_free[index] = c->free_head;
+    enum error result = sent != OK ? sent : w->done ? w->result : ERR_TIMEOUT;
+    slot->waiter = NULL;
+    slot->next_free = c->free_head;
     c->free_head = index;
     link_unref(l);
     pthread_mutex_unlock(&c->lock);
-    return sent != OK ? sent : w->result;
+    return result;
 }
 
 enum error handover_resolve(struct handover_client *c, struct slice recipient, uint64_t size,
                             enum handover_status *out)
 {
     enum handover_status status;
-    struct waiter w = {.expects = RECORD_RESOLVED,
-                       .status = &status,
-                       .n = 1,
-                       .answered = PTHREAD_COND_INITIALIZER};
+    struct waiter w = {.expects = RECORD_RESOLVED, .status = &status, .n = 1};
     struct link *l;
     enum error e = begin(c, &w, &l);
     if (e != OK)
@@ -323,10 +340,7 @@ enum error handover_deliver(struct handover_client *c, const struct handover_env
     record_write_envelope(e, &envelope);
     if (envelope.failed)
         return ERR_LIMIT;
-    struct waiter w = {.expects = RECORD_DELIVERED,
-                       .status = status,
-                       .n = e->n_recipients,
-                       .answered = PTHREAD_COND_INITIALIZER};
+    struct waiter w = {.expects = RECORD_DELIVERED, .status = status, .n = e->n_recipients};
     struct link *l;
     enum error error = begin(c, &w, &l);
     if (error != OK)
