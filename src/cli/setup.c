@@ -200,10 +200,11 @@ static bool make_config(struct setup *s)
 
 static bool make_unit(struct setup *s)
 {
-    static const char *const packaged[] = {"/lib/systemd/system/depesche.service",
+    static const char *const packaged[] = {"/usr/local/lib/systemd/system/depesche.service",
+                                           "/lib/systemd/system/depesche.service",
                                            "/usr/lib/systemd/system/depesche.service"};
     const char *path = place(s, UNIT_PATH);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 3; i++)
         if (exists(place(s, packaged[i]))) {
             step("service", place(s, packaged[i]), false);
             return true;

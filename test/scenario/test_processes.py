@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -492,22 +493,91 @@ def test_setup_below_a_root(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_demo_as_a_plain_user(tmp_path):
+def test_demo_as_a_plain_user():
     """Without root the roles run under one uid, and it says so; the walls stand all the same."""
-    os.chmod(tmp_path, 0o777)
-    for p in tmp_path.parents:
-        if not os.stat(p).st_mode & 0o001:
-            pytest.skip(f"{p} is closed to other users")
-    d = Demo(tmp_path / "d", wrap=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
-    d.start()
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if subprocess.run([*user, DEPESCHE, "version"], capture_output=True).returncode:
+        pytest.skip("another user cannot run the program where it is")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o777)
+        d = Demo(pathlib.Path(folder) / "d", wrap=user)
+        d.start()
+        try:
+            assert "supervisor.one_user" in d.tail(100000)
+            for pid in roles(d).values():
+                s = status(pid)
+                assert s["Uid"].split() == ["65534"] * 4
+                assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2"
+            with d.smtp() as s:
+                s.sendmail("friend@sender.example", ["anna@example.org"], message("plain"))
+            assert subjects(d) == ["plain"]
+        finally:
+            d.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the firewall needs root")
+def test_firewall(tmp_path):
+    """In a network of its own: the third closing puts the address into the set, stopping empties it."""
+    probe = "ip link set lo up && nft list ruleset"
+    if not shutil.which("nft") or subprocess.run(["unshare", "-n", "sh", "-c", probe],
+                                                 capture_output=True).returncode:
+        pytest.skip("no nft, or no network namespaces with it")
+    script = tmp_path / "in_namespace.py"
+    script.write_text(FIREWALL_SCRIPT)
+    r = subprocess.run(["unshare", "-n", "/usr/bin/python3", str(script), str(tmp_path / "d")],
+                       capture_output=True, text=True, timeout=120,
+                       env={**os.environ, "PYTHONPATH": str(ROOT / "test/scenario"), "DEPESCHE": DEPESCHE})
+    assert r.returncode == 0, r.stdout + r.stderr
+
+
+FIREWALL_SCRIPT = r"""
+import os, re, signal, socket, subprocess, sys, time
+from conftest import Demo, wait_for
+
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+d = Demo(sys.argv[1], trust=("127.0.0.1", "::1")).start()
+d.stop()
+d.config.write_text(d.config.read_text().replace(
+    "firewall = no", "firewall = auto\nclose = 1s\ntolerated = 1\nclosings = 2"))
+p = subprocess.Popen([os.environ["DEPESCHE"], "serve", "--config", str(d.config)], stderr=open(d.log, "ab"))
+wait_for(lambda: "supervisor.ready" in d.tail(2000), 20)
+
+
+def wrong():
+    with socket.socket() as s:
+        s.settimeout(10)
+        s.bind(("127.9.9.9", 0))
+        try:
+            s.connect(("127.0.0.1", d.port("imaps")))
+            f = d.tls(check_hostname=False).wrap_socket(s).makefile("rwb")
+            f.readline()
+            f.write(b"a LOGIN anna@example.org nonsense\r\n")
+            f.flush()
+            f.readline()
+        except OSError:
+            pass
+
+
+def rules():
+    return subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout
+
+
+end = time.time() + 40
+while time.time() < end and "127.9.9.9" not in rules():
+    wrong()
+    time.sleep(0.3)
+assert re.search(r"banned4.*?127\.9\.9\.9 timeout", rules(), re.S), rules() + d.tail()
+with socket.socket() as s:
+    s.bind(("127.9.9.9", 0))
+    s.settimeout(1)
     try:
-        assert "supervisor.one_user" in d.tail(100000)
-        for pid in roles(d).values():
-            s = status(pid)
-            assert s["Uid"].split() == ["65534"] * 4
-            assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2"
-        with d.smtp() as s:
-            s.sendmail("friend@sender.example", ["anna@example.org"], message("plain"))
-        assert subjects(d) == ["plain"]
-    finally:
-        d.stop()
+        s.connect(("127.0.0.1", d.port("smtp")))
+        sys.exit("a banned address could connect")
+    except OSError:
+        pass
+d.command("ban", "lift", "127.9.9.9")
+wait_for(lambda: "127.9.9.9" not in rules(), 30, "lifting")
+p.send_signal(signal.SIGTERM)
+assert p.wait(30) == 0
+assert "depesche" not in rules(), rules()
+"""
