@@ -108,9 +108,18 @@ static void ask_field(struct search *s, const struct header_field *f)
     }
 }
 
+/* Lines of a header that are no field (a message without a header is all of these). */
+static void add_odd_lines(struct search *s, struct slice lines)
+{
+    if (slice_trim(lines).n == 0)
+        return;
+    buf_add(&s->text, header_text(&s->a, lines));
+    buf_byte(&s->text, '\n');
+}
+
 static void ask_header(struct search *s, struct slice raw)
 {
-    struct slice rest = slice_sub(raw, 0, header_length(raw));
+    struct slice rest = slice_sub(raw, 0, header_length(raw)), unread = rest;
     struct header_field f;
     bool all = false;
     for (size_t k = 0; k < s->n; k++)
@@ -120,13 +129,18 @@ static void ask_header(struct search *s, struct slice raw)
         ask_field(s, &f);
         if (!all)
             continue;
+        size_t before = (size_t)(f.raw.p - unread.p);
+        add_odd_lines(s, slice_sub(unread, 0, before));
+        unread = slice_from(unread, before + f.raw.n);
         buf_add(&s->text, f.name);
         buf_lit(&s->text, ": ");
         buf_add(&s->text, header_text(&s->a, f.value));
         buf_byte(&s->text, '\n');
     }
-    if (all)
+    if (all) {
+        add_odd_lines(s, unread);
         ask_text(s, buf_slice(&s->text), about_all);
+    }
 }
 
 static const struct mime_part *next_part(const struct mime_part *p)
