@@ -30,7 +30,7 @@ enum error login_new(struct directory *d, struct guard *g, struct login **out)
     struct login *l = mem_alloc(sizeof *l);
     l->directory = d;
     l->guard = g;
-    l->cache = login_cache_new(LIMIT_LOGIN_CACHE, LIMIT_LOGIN_CACHE_SECONDS * 1000);
+    l->cache = login_cache_new(LIMIT_LOGIN_CACHE, LIMIT_LOGIN_CACHE_SECONDS * INT64_C(1000));
     l->sessions = sessions_new(d);
     for (size_t i = 0; i < LANES; i++)
         pthread_mutex_init(&l->lanes[i], NULL);

@@ -26,7 +26,7 @@ int64_t date_from_civil(const struct civil *c)
     int64_t day_of_year = (153 * month + 2) / 5 + c->day - 1;
     int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     int64_t days = era * ERA_DAYS + day_of_era - MARCH_0_TO_1970;
-    return days * DAY + c->hour * 3600 + c->minute * 60 + c->second;
+    return days * DAY + INT64_C(3600) * c->hour + INT64_C(60) * c->minute + c->second;
 }
 
 struct civil date_to_civil(int64_t seconds)
@@ -237,7 +237,7 @@ enum error date_parse_rfc5322(struct slice s, struct date *out)
     skip_cfws(&s);
     if (s.n > 0 || !civil_in_range(&c))
         return ERR_INPUT;
-    *out = (struct date){date_from_civil(&c) - zone * 60, zone};
+    *out = (struct date){date_from_civil(&c) - INT64_C(60) * zone, zone};
     return OK;
 }
 
@@ -254,7 +254,7 @@ static unsigned hhmm(int16_t zone)
 
 void date_print_rfc5322(struct date d, struct buf *out)
 {
-    struct civil c = date_to_civil(d.seconds + d.zone * 60);
+    struct civil c = date_to_civil(d.seconds + INT64_C(60) * d.zone);
     buf_printf(out, "%s, %u %s %04d %02u:%02u:%02u %c%04u", day_names[c.weekday], c.day,
                month_names[c.month - 1], c.year, c.hour, c.minute, c.second, sign(d.zone),
                hhmm(d.zone));
@@ -282,7 +282,7 @@ enum error date_parse_imap(struct slice s, struct date *out)
         !take_time(&s, &c) || !take_byte(&s, ' ') || !take_offset(&s, &zone) || s.n > 0 ||
         !civil_in_range(&c))
         return ERR_INPUT;
-    *out = (struct date){date_from_civil(&c) - zone * 60, zone};
+    *out = (struct date){date_from_civil(&c) - INT64_C(60) * zone, zone};
     return OK;
 }
 
@@ -298,7 +298,7 @@ static char *put_digits(char *p, unsigned value, unsigned n, char after)
 /* By hand: a FETCH of a mailbox prints thousands, and printf would be a tenth of its time. */
 void date_print_imap(struct date d, struct buf *out)
 {
-    struct civil c = date_to_civil(d.seconds + d.zone * 60);
+    struct civil c = date_to_civil(d.seconds + INT64_C(60) * d.zone);
     char text[32], *p = put_digits(text, c.day, 2, '-');
     memcpy(p, month_names[c.month - 1], 3);
     p[3] = '-';

@@ -85,7 +85,7 @@
 #define LIMIT_IMAP_ARENA       (4 * 1024 * 1024)
 #define LIMIT_IMAP_LITERALS    1000 /* of one command */
 /* All literals of one APPEND; at least one message of the greatest size is always taken. */
-#define LIMIT_IMAP_APPEND_BYTES     (256 * 1024 * 1024)
+#define LIMIT_IMAP_APPEND_BYTES (256 * 1024 * 1024)
 /* All literals that all sessions of the process hold or wait for; one message fits always. */
 #define LIMIT_IMAP_LITERAL_MEMORY   (UINT64_C(1024) * 1024 * 1024)
 #define LIMIT_IMAP_PREAUTH_LITERALS 4096 /* all literals of a command before login */
@@ -136,7 +136,7 @@
 #define LIMIT_ALIAS_DEPTH         10
 #define LIMIT_ALIAS_TARGETS       500
 #define LIMIT_PARALLEL_HASHES     2
-#define LIMIT_HASH_MEMORY         (32 * 1024 * 1024) /* Argon2id: of one hash */
+#define LIMIT_HASH_MEMORY         (32UL * 1024 * 1024) /* Argon2id: of one hash */
 #define LIMIT_HASH_PASSES         3
 #define LIMIT_HASH_WAIT_MS        10000
 #define LIMIT_CRYPT_ROUNDS        5000000 /* of a SHA-crypt hash that is taken over */
@@ -159,7 +159,8 @@
 #define LIMIT_HANDOVER_IDLE       16 /* threads that wait for the next request */
 #define LIMIT_HANDOVER_ENVELOPE   (16 * 1024 * 1024)
 #define LIMIT_HANDOVER_MESSAGE    (1024 * 1024 * 1024)
-#define LIMIT_HANDOVER_RECIPIENTS 20000 /* of one message */
+#define LIMIT_HANDOVER_COPY       (64 * 1024) /* up to here a message is copied, not mapped */
+#define LIMIT_HANDOVER_RECIPIENTS 20000       /* of one message */
 #define LIMIT_HANDOVER_BANS       1000000
 
 /* Delivery */

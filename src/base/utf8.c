@@ -8,7 +8,7 @@
 #include <unictype.h>
 #include <uninorm.h>
 
-enum { REPLACEMENT = 0xFFFD, RUN = 128 };
+enum { REPLACEMENT = 0xFFFD, RUN = 128, PLACE = 4 * RUN };
 
 bool ascii_only(struct slice s)
 {
@@ -198,8 +198,8 @@ static void put_searched(struct searching *w, const uint32_t *text, size_t n)
  * composed letters now and then: hence the second decomposition. */
 static void search_run(struct searching *w, const uint32_t *run, size_t count)
 {
-    uint32_t place1[RUN * 4], place2[RUN * 4], place3[RUN * 4];
-    size_t n1 = RUN * 4, n2 = RUN * 4, n3 = RUN * 4;
+    uint32_t place1[PLACE], place2[PLACE], place3[PLACE];
+    size_t n1 = PLACE, n2 = PLACE, n3 = PLACE;
     uint32_t *first = u32_normalize(UNINORM_NFKD, run, count, place1, &n1);
     if (first == NULL)
         die("no memory to normalize text");

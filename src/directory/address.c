@@ -104,7 +104,7 @@ enum error mail_address_parse(struct slice s, struct mail_address *out)
 {
     struct mail_address a;
     size_t at = slice_rindex(s, '@');
-    if (at == 0 || at == s.n || s.n > LIMIT_ADDRESS)
+    if (s.p == NULL || at == 0 || at == s.n || s.n > LIMIT_ADDRESS)
         return ERR_INPUT;
     struct slice local = slice_sub(s, 0, at);
     enum error e = mail_domain_parse(slice_from(s, at + 1), a.domain);
@@ -136,9 +136,7 @@ enum error mail_address_join(const char *local, const char *domain, char out[LIM
     size_t n = strlen(local), m = strlen(domain);
     if (n + 1 + m > LIMIT_ADDRESS)
         return ERR_INPUT;
-    memcpy(out, local, n);
-    out[n] = '@';
-    memcpy(out + n + 1, domain, m + 1);
+    snprintf(out, LIMIT_ADDRESS + 1, "%s@%s", local, domain);
     return OK;
 }
 

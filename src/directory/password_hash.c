@@ -75,7 +75,7 @@ void password_hash_decoy(char out[PASSWORD_HASH_SIZE])
     sodium_bin2base64(salt, sizeof salt, bytes, SALT, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
     sodium_bin2base64(digest, sizeof digest, bytes + SALT, DIGEST,
                       sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
-    snprintf(out, PASSWORD_HASH_SIZE, "%sv=19$m=%d,t=%d,p=1$%s$%s",
+    snprintf(out, PASSWORD_HASH_SIZE, "%sv=19$m=%lu,t=%d,p=1$%s$%s",
              crypto_pwhash_argon2id_STRPREFIX, LIMIT_HASH_MEMORY / 1024, LIMIT_HASH_PASSES, salt,
              digest);
 }
