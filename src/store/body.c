@@ -115,7 +115,7 @@ void body_discard(struct new_body *b)
     b->record.p = NULL;
 }
 
-static enum error segment_live(struct shard *sh, uint32_t segment, int64_t by)
+enum error segment_live(struct shard *sh, uint32_t segment, int64_t by)
 {
     sqlite3_stmt *st = index_use(&sh->w, ST_SEG_LIVE);
     if (st == NULL)

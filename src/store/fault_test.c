@@ -40,6 +40,26 @@ static void execute(struct kit *k, const char *sql)
     assert_int_equal(sqlite3_exec(k->s->shard[0].w.db, sql, NULL, NULL, NULL), SQLITE_OK);
 }
 
+struct lines {
+    unsigned n;
+    char last[300];
+};
+
+static void keep_line(void *arg, const char *line)
+{
+    struct lines *l = arg;
+    l->n++;
+    snprintf(l->last, sizeof l->last, "%s", line);
+}
+
+static unsigned check(struct kit *k, bool repair, struct lines *l)
+{
+    unsigned bad = 99;
+    *l = (struct lines){0};
+    assert_int_equal(store_check(k->s, repair, keep_line, NULL, l, &bad), OK);
+    return bad;
+}
+
 /* --- The log's tail --- */
 
 static void test_torn_tail(void **state)
@@ -95,6 +115,36 @@ static void test_segments_roll(void **state)
     store_tend(k->s);
     segment_path(k, path, sizeof path, 1);
     assert_int_equal(access(path, F_OK), -1);
+    kit_sound(k);
+}
+
+/* Half-dead segments are emptied into the open one, and their files go. */
+static void test_compact(void **state)
+{
+    struct kit *k = *state;
+    uint32_t box = kit_box(k, 1, "INBOX");
+    char path[200];
+    struct slice raw[5];
+    struct lines l;
+    for (uint32_t i = 0; i < 5; i++) {
+        raw[i] = kit_big(k, i == 1 ? 9000 : 45u << 20, i + 1);
+        assert_int_equal(try_append(k, box, raw[i]), OK);
+    }
+    /* Segment 1 holds bodies 1 to 4, segment 2 the last. */
+    struct uid_range dead[] = {{1, 1}, {3, 4}};
+    struct flag_list f = {.system = FLAG_DELETED};
+    assert_int_equal(store_flags(k->s, 1, box, dead, 2, FLAGS_ADD, &f, NULL, NULL, NULL, NULL), OK);
+    assert_int_equal(store_expunge(k->s, 1, box, NULL, 0), OK);
+    execute(k, "UPDATE expunged SET time = 1");
+    for (int i = 0; i < 3; i++)
+        store_tend(k->s);
+    segment_path(k, path, sizeof path, 1);
+    assert_int_equal(access(path, F_OK), -1);
+    kit_body_is(k, 1, box, 2, raw[1]);
+    kit_body_is(k, 1, box, 5, raw[4]);
+    assert_int_equal(check(k, false, &l), 0);
+    kit_reopen(k);
+    kit_body_is(k, 1, box, 2, raw[1]);
     kit_sound(k);
 }
 
@@ -258,26 +308,6 @@ static void test_disk_full(void **state)
 }
 
 /* --- Damage --- */
-
-struct lines {
-    unsigned n;
-    char last[300];
-};
-
-static void keep_line(void *arg, const char *line)
-{
-    struct lines *l = arg;
-    l->n++;
-    snprintf(l->last, sizeof l->last, "%s", line);
-}
-
-static unsigned check(struct kit *k, bool repair, struct lines *l)
-{
-    unsigned bad = 99;
-    *l = (struct lines){0};
-    assert_int_equal(store_check(k->s, repair, keep_line, NULL, l, &bad), OK);
-    return bad;
-}
 
 static void test_damaged_body(void **state)
 {
@@ -488,6 +518,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_segments_roll, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_compact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sync_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_index_full, setup, teardown),

@@ -97,6 +97,12 @@ static const char *const text[ST_COUNT] = {
     [ST_SEG_SUMS] = "SELECT s.number, s.live, coalesce((SELECT sum(length) FROM body b"
                     " WHERE b.segment = s.number), 0) FROM segment s",
 
+    /* The last one is never chosen: it is being written. */
+    [ST_SEG_SPARSE] = "SELECT number FROM segment WHERE live > 0 AND live < ?1 AND number <"
+                      " (SELECT max(number) FROM segment) ORDER BY live LIMIT 1",
+    [ST_BODY_OF_SEGMENT] = "SELECT id, offset, length FROM body WHERE segment = ?1"
+                           " AND segment > 0 ORDER BY offset",
+    [ST_BODY_MOVE] = "UPDATE body SET segment = ?2, offset = ?3 WHERE id = ?1 AND segment = ?4",
     [ST_THREAD_GET] = "SELECT thread FROM thread WHERE account = ?1 AND hash = ?2",
     [ST_THREAD_ADD] = "INSERT OR IGNORE INTO thread (account, hash, thread) VALUES (?1, ?2, ?3)",
     [ST_THREAD_SET] = "INSERT OR REPLACE INTO thread (account, hash, thread) VALUES (?1, ?2, ?3)",

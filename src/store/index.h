@@ -69,6 +69,9 @@ enum statement {
     ST_SEG_DEAD,
     ST_SEG_DROP,
     ST_SEG_SUMS,
+    ST_SEG_SPARSE,
+    ST_BODY_OF_SEGMENT,
+    ST_BODY_MOVE,
 
     ST_THREAD_GET,
     ST_THREAD_ADD,

@@ -294,6 +294,8 @@ must_use enum error body_verify(struct shard *sh, struct index *x, uint64_t id);
 /* In the committer: the row of a new body that is used; one more or less use of a known one. */
 must_use enum error body_insert(struct shard *sh, struct new_body *b);
 must_use enum error body_count(struct shard *sh, uint64_t id, int by);
+/* In the committer: bytes of a segment that count now, or no longer. */
+must_use enum error segment_live(struct shard *sh, uint32_t segment, int64_t by);
 struct body_cache *body_cache_new(void);
 void body_cache_free(struct body_cache *c);
 void body_cache_tend(struct body_cache *c, int64_t now_ms);
@@ -335,6 +337,9 @@ struct queue_new {
     int64_t created;
 };
 must_use enum error queue_insert(struct shard *sh, const struct queue_new *q);
+
+/* compact.c: empties a segment of which little lives, a step at a time; false: nothing was done. */
+bool compact_step(struct shard *sh);
 
 /* purge.c */
 /* One step of removing what is past its days (account 0), or all of what is gone in an account.

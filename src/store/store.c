@@ -148,7 +148,8 @@ static void ask_checkpoint(struct shard *sh)
     pthread_mutex_unlock(&sh->qlock);
 }
 
-#define PURGE_STEPS 10 /* in one call */
+#define PURGE_STEPS   10 /* in one call */
+#define COMPACT_STEPS 4
 
 void store_tend(struct store *s)
 {
@@ -160,6 +161,8 @@ void store_tend(struct store *s)
         for (int k = 0; more && k < PURGE_STEPS; k++)
             if (purge_step(sh, 0, clock_wall() - (int64_t)days * 86400, &more) != OK)
                 break;
+        for (int k = 0; !s->read_only && k < COMPACT_STEPS && compact_step(sh); k++)
+            ;
         if (!s->read_only)
             segments_tend(sh);
         accounts_tend(sh, now, false);
