@@ -171,22 +171,24 @@ static void test_arena_cap(void **state)
     assert_null(arena_alloc(&tiny, 5000));
 }
 
+static const size_t MIB = 1048576;
+
 static void test_arena_big(void **state)
 {
     autoarena a;
-    arena_init(&a, 4 * 1024 * 1024);
+    arena_init(&a, 4 * MIB);
     uint8_t *small = arena_alloc(&a, 10);
-    uint8_t *big = arena_alloc(&a, 1024 * 1024);
+    uint8_t *big = arena_alloc(&a, MIB);
     uint8_t *next = arena_alloc(&a, 10);
     assert_non_null(big);
-    memset(big, 1, 1024 * 1024);
+    memset(big, 1, MIB);
     /* The small block stays in use behind a big one. */
     assert_true(next > small && next - small < 1024);
     arena_reset(&a);
     assert_true(a.used <= 2048);
 
     autoarena b; /* a big one first: nothing small to keep */
-    arena_init(&b, 4 * 1024 * 1024);
+    arena_init(&b, 4 * MIB);
     assert_non_null(arena_alloc(&b, 100000));
     arena_reset(&b);
     assert_int_equal(b.used, 0);

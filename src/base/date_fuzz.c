@@ -7,7 +7,7 @@ static void check(struct date d, enum error (*parse)(struct slice, struct date *
                   void (*print)(struct date, struct buf *))
 {
     /* A zone can carry the first and last day over the border of the years that can be written. */
-    struct civil c = date_to_civil(d.seconds + d.zone * 60);
+    struct civil c = date_to_civil(d.seconds + INT64_C(60) * d.zone);
     if (c.year < 1 || c.year > 9999)
         bug("a year out of range");
     autobuf text = BUF_INIT(100);

@@ -17,14 +17,13 @@ static void test_calendar(void **state)
         bool leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
         for (uint8_t m = 1; m <= 12; m++) {
             int last = days[m - 1] + (m == 2 && leap);
-            for (uint8_t d = 1; d <= last;
-                 d++, t += 86400, weekday = (uint8_t)((weekday + 1) % 7)) {
+            for (int d = 1; d <= last; d++, t += 86400, weekday = (uint8_t)((weekday + 1) % 7)) {
                 struct civil c = date_to_civil(t + 86399);
                 if (c.year != y || c.month != m || c.day != d || c.weekday != weekday ||
                     c.hour != 23 || c.minute != 59 || c.second != 59)
-                    fail_msg("%d-%u-%u", y, m, d);
+                    fail_msg("%d-%u-%d", y, m, d);
                 if (date_from_civil(&c) != t + 86399)
-                    fail_msg("back %d-%u-%u", y, m, d);
+                    fail_msg("back %d-%u-%d", y, m, d);
             }
         }
     }
@@ -56,7 +55,7 @@ static void test_rfc5322(void **state)
         {"31 Dec 1998 23:59:60 +0000", 915148800, 0},
         {"Fri 21 Nov 1997 09:55:06", 880106106, 0},
         {"21 Nov 1997 09:55:06 CEST", 880106106, 0},
-        {"1 Jan 0001 00:00:00 +9959", -62135596800 - 5999 * 60, 5999},
+        {"1 Jan 0001 00:00:00 +9959", -62135596800 - INT64_C(60) * 5999, 5999},
         {"  1 Jan 1970 00:00:00 +0000  ", 0, 0},
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -12,7 +12,9 @@
 /* cmocka needs the four above first. */
 #include <cmocka.h>
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
 
 static const struct guard_rule normal = {4,         3,         20 * MINUTE, 20 * MINUTE,
                                          24 * HOUR, 24 * HOUR, true};
@@ -63,10 +65,10 @@ static void test_window_slides(void **state)
     struct guard_table *t = guard_table_new(&normal, 100);
     /* One every six minutes: never five within twenty minutes. */
     for (int i = 0; i < 50; i++)
-        assert_int_equal(fail_at(t, "192.0.2.1", T + i * 6 * (int64_t)MINUTE), GUARD_OPEN);
+        assert_int_equal(fail_at(t, "192.0.2.1", T + i * (6 * MINUTE)), GUARD_OPEN);
     /* One every four minutes: the fifth is within. */
     for (int i = 0; i < 4; i++)
-        assert_int_equal(fail_at(t, "192.0.2.2", T + i * 4 * (int64_t)MINUTE), GUARD_OPEN);
+        assert_int_equal(fail_at(t, "192.0.2.2", T + i * (4 * MINUTE)), GUARD_OPEN);
     assert_int_equal(fail_at(t, "192.0.2.2", T + 16 * MINUTE), GUARD_SERVICES);
     guard_table_free(t);
 }
@@ -86,14 +88,14 @@ static void test_third_closing_is_for_the_machine(void **state)
     close_once(t, T + HOUR, GUARD_SERVICES);
     close_once(t, T + 2 * HOUR, GUARD_MACHINE);
     assert_int_equal(guard_table_level(t, ip("192.0.2.1"), T + 3 * HOUR, &until), GUARD_MACHINE);
-    assert_true(until == T + 26 * (int64_t)HOUR + 4);
+    assert_true(until == T + 26 * HOUR + 4);
     assert_int_equal(guard_table_level(t, ip("192.0.2.1"), until, NULL), GUARD_OPEN);
     /* A day later nothing is left of it. */
-    close_once(t, T + 27 * (int64_t)HOUR, GUARD_SERVICES);
+    close_once(t, T + 27 * HOUR, GUARD_SERVICES);
 
     struct guard_table *slow = guard_table_new(&normal, 100);
     for (int i = 0; i < 10; i++) /* every thirteen hours: never three in a day */
-        close_once(slow, T + i * 13 * (int64_t)HOUR, GUARD_SERVICES);
+        close_once(slow, T + i * (13 * HOUR), GUARD_SERVICES);
     guard_table_free(slow);
     guard_table_free(t);
 }
@@ -123,10 +125,10 @@ static void test_repeated(void **state)
     struct guard_table *t = guard_table_new(&rule, 100);
     struct ip a = ip("192.0.2.1");
     /* A forgotten telephone tries every minute for a week. */
-    for (int64_t now = T; now < T + 7 * 24 * (int64_t)HOUR; now += MINUTE)
+    for (int64_t now = T; now < T + 7 * (24 * HOUR); now += MINUTE)
         assert_int_equal(guard_table_fail(t, a, now, 1, 77).level, GUARD_OPEN);
     /* Other passwords, and the same for another account, count as ever. */
-    int64_t now = T + 8 * 24 * (int64_t)HOUR;
+    int64_t now = T + 8 * (24 * HOUR);
     assert_true(guard_table_fail(t, a, now, 1, 77).counted);
     assert_false(guard_table_fail(t, a, now, 1, 77).counted);
     assert_true(guard_table_fail(t, a, now, 2, 77).counted);
@@ -153,7 +155,7 @@ static void test_restore(void **state)
     assert_int_equal(guard_table_level(t, ip("192.0.2.3"), T + 5 * MINUTE, NULL), GUARD_OPEN);
     /* Longer than the rule says now: cut. Over: not at all. */
     int64_t until;
-    guard_table_restore_ban(t, ip("192.0.2.4"), GUARD_SERVICES, T, T + 900 * (int64_t)HOUR, T);
+    guard_table_restore_ban(t, ip("192.0.2.4"), GUARD_SERVICES, T, T + 900 * HOUR, T);
     assert_int_equal(guard_table_level(t, ip("192.0.2.4"), T, &until), GUARD_SERVICES);
     assert_true(until == T + 20 * MINUTE);
     guard_table_restore_ban(t, ip("192.0.2.5"), GUARD_MACHINE, T - HOUR, T, T);
@@ -182,7 +184,7 @@ static void test_clock_set_back(void **state)
         fail_at(t, "192.0.2.1", T);
     assert_int_equal(guard_table_level(t, ip("192.0.2.1"), T, NULL), GUARD_SERVICES);
     /* A year back: the ban must not last a year. */
-    int64_t before = T - 365 * 24 * (int64_t)HOUR;
+    int64_t before = T - 365 * (24 * HOUR);
     assert_int_equal(guard_table_level(t, ip("192.0.2.1"), before, NULL), GUARD_OPEN);
     for (int i = 0; i < 4; i++)
         assert_int_equal(fail_at(t, "192.0.2.1", before), GUARD_OPEN);
