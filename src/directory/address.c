@@ -136,7 +136,9 @@ enum error mail_address_join(const char *local, const char *domain, char out[LIM
     size_t n = strlen(local), m = strlen(domain);
     if (n + 1 + m > LIMIT_ADDRESS)
         return ERR_INPUT;
-    snprintf(out, LIMIT_ADDRESS + 1, "%s@%s", local, domain);
+    copy_text(out, LIMIT_ADDRESS + 1, slice_of(local, n));
+    out[n] = '@';
+    copy_text(out + n + 1, LIMIT_ADDRESS - n, slice_of(domain, m));
     return OK;
 }
 
