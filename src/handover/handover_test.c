@@ -122,6 +122,22 @@ static void many_recipients(void **state)
     mem_free(s);
 }
 
+/* Small ones are copied, big ones are mapped. */
+static void a_big_message(void **state)
+{
+    struct world *w = *state;
+    size_t n = LIMIT_HANDOVER_COPY;
+    for (unsigned k = 0; k < 2; k++, n++) {
+        char *text = mem_alloc(n + 1);
+        memset(text, 'x', n);
+        enum handover_status s;
+        assert_int_equal(send_message(w, text, both, 1, &s), OK);
+        assert_int_equal(s, HANDOVER_OK);
+        mem_free(text);
+    }
+    assert_int_equal(atomic_load(&w->bytes), 2 * LIMIT_HANDOVER_COPY + 1);
+}
+
 /* A message that its sender could still change does not reach the service. */
 static void unsealed_is_not_taken(void **state)
 {
@@ -285,8 +301,15 @@ static void rubbish(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(ask),     TEST(many_recipients), TEST(unsealed_is_not_taken), TEST(many_at_once),
-        TEST(bans),    TEST(graceful_end),    TEST(gone_and_back),         TEST(dead_while_waiting),
+        TEST(ask),
+        TEST(many_recipients),
+        TEST(a_big_message),
+        TEST(unsealed_is_not_taken),
+        TEST(many_at_once),
+        TEST(bans),
+        TEST(graceful_end),
+        TEST(gone_and_back),
+        TEST(dead_while_waiting),
         TEST(rubbish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

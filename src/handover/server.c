@@ -29,6 +29,8 @@ struct handover_server {
 struct worker {
     struct handover_server *s;
     struct end *end;
+    uint8_t *room; /* for a record */
+    uint8_t *copy; /* for a small message */
 };
 
 static void end_unref(struct end *e)
@@ -56,7 +58,19 @@ static void answer(int fd, enum record_type type, uint64_t id, const enum handov
         log_warning("handover.answer-lost", log_text("error", error_name(e)));
 }
 
-static void deliver(struct handover_server *s, int fd, const struct record *r, int memfd,
+/* The message of a request: a copy when it is small, else mapped (then it must be unmapped). */
+static enum error take_message(const struct worker *w, int memfd, struct slice *raw, bool *mapped)
+{
+    size_t n;
+    enum error e = ipc_memfd_copy(memfd, w->copy, LIMIT_HANDOVER_COPY, &n);
+    *mapped = e == ERR_LIMIT;
+    if (e == OK)
+        *raw = slice_of(w->copy, n);
+    /* The configured size was edge's to keep; what the store takes at all is the bound here. */
+    return *mapped ? ipc_memfd_map(memfd, LIMIT_HANDOVER_MESSAGE, raw) : e;
+}
+
+static void deliver(const struct worker *w, const struct record *r, int memfd,
                     struct slice envelope)
 {
     autoarena a;
@@ -68,20 +82,21 @@ static void deliver(struct handover_server *s, int fd, const struct record *r, i
     }
     enum handover_status *status = arena_array(&a, e.n_recipients, sizeof *status);
     struct slice raw;
-    /* The configured size was edge's to keep; what the store takes at all is the bound here. */
-    enum error error = ipc_memfd_map(memfd, LIMIT_HANDOVER_MESSAGE, &raw);
-    if (!status || error != OK) {
+    bool mapped;
+    if (!status || take_message(w, memfd, &raw, &mapped) != OK) {
         malformed("message");
         return;
     }
     for (size_t i = 0; i < e.n_recipients; i++)
         status[i] = HANDOVER_TEMPORARY;
-    s->service.deliver(s->service.arg, &e, raw, status);
-    ipc_unmap(raw);
-    answer(fd, RECORD_DELIVERED, r->id, status, e.n_recipients);
+    const struct handover_service *service = &w->s->service;
+    service->deliver(service->arg, &e, raw, status);
+    if (mapped)
+        ipc_unmap(raw);
+    answer(w->end->fd, RECORD_DELIVERED, r->id, status, e.n_recipients);
 }
 
-static void deliver_long(struct handover_server *s, int fd, const struct record *r,
+static void deliver_long(const struct worker *w, const struct record *r,
                          const struct ipc_record *in)
 {
     struct slice envelope;
@@ -89,22 +104,23 @@ static void deliver_long(struct handover_server *s, int fd, const struct record 
         malformed("long envelope");
         return;
     }
-    deliver(s, fd, r, in->fds[0], envelope);
+    deliver(w, r, in->fds[0], envelope);
     ipc_unmap(envelope);
 }
 
-static void serve(struct handover_server *s, int fd, const struct ipc_record *in)
+static void serve(const struct worker *w, const struct ipc_record *in)
 {
+    const struct handover_service *service = &w->s->service;
     struct record r;
     if (record_read(in->bytes, &r) != OK) {
         malformed("record");
     } else if (r.type == RECORD_RESOLVE && in->n_fds == 0) {
-        enum handover_status status = s->service.resolve(s->service.arg, r.recipient, r.size);
-        answer(fd, RECORD_RESOLVED, r.id, &status, 1);
+        enum handover_status status = service->resolve(service->arg, r.recipient, r.size);
+        answer(w->end->fd, RECORD_RESOLVED, r.id, &status, 1);
     } else if (r.type == RECORD_DELIVER && in->n_fds == 1) {
-        deliver(s, fd, &r, in->fds[0], r.envelope);
+        deliver(w, &r, in->fds[0], r.envelope);
     } else if (r.type == RECORD_DELIVER_LONG && in->n_fds == 2) {
-        deliver_long(s, fd, &r, in);
+        deliver_long(w, &r, in);
     } else {
         malformed("type");
     }
@@ -116,7 +132,7 @@ static void *work(void *arg);
 static void start_worker(struct handover_server *s, struct end *e)
 {
     struct worker *w = mem_alloc(sizeof *w);
-    *w = (struct worker){s, e};
+    *w = (struct worker){.s = s, .end = e};
     pthread_attr_t attr;
     pthread_t thread;
     pthread_attr_init(&attr);
@@ -144,19 +160,19 @@ static void *work(void *arg)
     struct worker *w = arg;
     struct handover_server *s = w->s;
     struct end *e = w->end;
-    mem_free(w);
-    uint8_t *room = mem_alloc(LIMIT_HANDOVER_RECORD);
+    w->room = mem_alloc(LIMIT_HANDOVER_RECORD);
+    w->copy = mem_alloc(LIMIT_HANDOVER_COPY);
     bool more = true;
     while (more) {
         struct ipc_record in = {0};
-        enum error got = ipc_receive(e->fd, room, LIMIT_HANDOVER_RECORD, -1, &in);
+        enum error got = ipc_receive(e->fd, w->room, LIMIT_HANDOVER_RECORD, -1, &in);
         pthread_mutex_lock(&s->lock);
         e->waiting--;
         if (got == OK && s->end == e && e->waiting == 0 && s->threads < LIMIT_HANDOVER_THREADS)
             start_worker(s, e);
         pthread_mutex_unlock(&s->lock);
         if (got == OK)
-            serve(s, e->fd, &in);
+            serve(w, &in);
         ipc_close_fds(&in);
         pthread_mutex_lock(&s->lock);
         more = (got == OK || got == ERR_INPUT) && goes_on(s, e);
@@ -164,7 +180,9 @@ static void *work(void *arg)
             e->waiting++;
         pthread_mutex_unlock(&s->lock);
     }
-    mem_free(room);
+    mem_free(w->room);
+    mem_free(w->copy);
+    mem_free(w);
     pthread_mutex_lock(&s->lock);
     end_unref(e);
     s->threads--;

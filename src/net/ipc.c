@@ -188,10 +188,11 @@ enum error ipc_memfd_seal(int fd)
     return OK;
 }
 
-enum error ipc_memfd_map(int fd, size_t max, struct slice *out)
+/* The size of a memfd that is sealed: only a file in memory has seals at all, and with these three
+ * nobody, the sender included, can change or cut it, so neither a second look nor a SIGBUS can
+ * surprise the reader. */
+static enum error sealed_size(int fd, size_t max, size_t *out)
 {
-    /* Only a file in memory has seals at all: with these three nobody, the sender included, can
-     * change or cut it, so neither a second look nor a SIGBUS can surprise the reader. */
     int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || (seals & SEALS_NEEDED) != SEALS_NEEDED)
         return ERR_INPUT;
@@ -200,14 +201,41 @@ enum error ipc_memfd_map(int fd, size_t max, struct slice *out)
         return ERR_INPUT;
     if ((uint64_t)st.st_size > max)
         return ERR_LIMIT;
-    if (st.st_size == 0) {
+    *out = (size_t)st.st_size;
+    return OK;
+}
+
+enum error ipc_memfd_map(int fd, size_t max, struct slice *out)
+{
+    size_t size;
+    enum error e = sealed_size(fd, max, &size);
+    if (e != OK)
+        return e;
+    if (size == 0) {
         *out = SLICE_NONE;
         return OK;
     }
-    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     if (p == MAP_FAILED)
         return errno == EACCES ? ERR_INPUT : ERR_IO;
-    *out = slice_of(p, (size_t)st.st_size);
+    *out = slice_of(p, size);
+    return OK;
+}
+
+enum error ipc_memfd_copy(int fd, uint8_t *room, size_t size, size_t *n)
+{
+    size_t all, got = 0;
+    enum error e = sealed_size(fd, size, &all);
+    if (e != OK)
+        return e;
+    while (got < all) {
+        ssize_t k = pread(fd, room + got, all - got, (off_t)got);
+        if (k > 0)
+            got += (size_t)k;
+        else if (k == 0 || errno != EINTR)
+            return ERR_IO;
+    }
+    *n = all;
     return OK;
 }
 

@@ -34,5 +34,9 @@ must_use enum error ipc_memfd_seal(int fd);
  * Unmap with ipc_unmap(). An empty file gives the empty slice. */
 must_use enum error ipc_memfd_map(int fd, size_t max, struct slice *out);
 void ipc_unmap(struct slice s);
+/* The same check, but the bytes are copied: for small ones, where taking a mapping away again
+ * (every thread of the process must forget it) costs more than the copy. ERR_LIMIT when there are
+ * more than `size`. */
+must_use enum error ipc_memfd_copy(int fd, uint8_t *room, size_t size, size_t *n);
 
 #endif
