@@ -115,10 +115,15 @@ static void write_item(struct fetch_run *r, const struct fetch_item *item,
     }
 }
 
-/* FLAGS, and MODSEQ when the client follows it, of a message that its FETCH made \Seen. */
+/* FLAGS, and MODSEQ when the client follows it, of a message that its FETCH made \Seen; with
+ * QRESYNC such news name the UID (RFC 7162 3.2.4). */
 static void write_new_flags(struct fetch_run *r)
 {
     const struct snapshot_entry *e = r->walk.entry;
+    if (imap_has(r->s, IMAP_QRESYNC) && !r->args->has_uid) {
+        imap_lit(r->s, " UID ");
+        imap_dec(r->s, e->uid);
+    }
     if (!r->args->has_flags) {
         imap_lit(r->s, " FLAGS ");
         imap_flag_names(r->s, e->flags);

@@ -37,7 +37,7 @@ struct fetch_args {
     bool body;       /* the message must be opened */
     bool tree;       /* ... and its MIME structure parsed */
     bool sets_seen;
-    bool has_flags, has_modseq;
+    bool has_flags, has_modseq, has_uid;
     bool changed_since, vanished;
     uint64_t since; /* of changed_since */
 };

@@ -55,6 +55,7 @@ static void add(struct fetch_parser *p, enum fetch_what what)
         p->args->fields |= fields[what];
     p->args->has_flags |= what == FETCH_FLAGS;
     p->args->has_modseq |= what == FETCH_MODSEQ;
+    p->args->has_uid |= what == FETCH_UID;
 }
 
 /* --- Sections --- */
