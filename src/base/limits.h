@@ -111,19 +111,19 @@
 #define LIMIT_MAILBOX_LEVELS  50
 #define LIMIT_KEYWORDS        59 /* an account; a message's flags are one 64-bit word */
 #define LIMIT_KEYWORD_NAME    64
-#define LIMIT_SEGMENT_SIZE    (128 * 1024 * 1024)
+#define LIMIT_SEGMENT_SIZE    (128ul * 1024 * 1024)
 #define LIMIT_GROUP_MESSAGES  512 /* changes in one commit */
-#define LIMIT_GROUP_BYTES     (64 * 1024 * 1024)
+#define LIMIT_GROUP_BYTES     (64ul * 1024 * 1024)
 #define LIMIT_TXN_ROWS        2000  /* rows a long change touches in one transaction */
 #define LIMIT_SCAN_ROWS       20000 /* rows it looks at in one transaction */
 #define LIMIT_SMALL_BODY      4000  /* records up to this are kept in the index, not in the log */
-#define LIMIT_META            (2 * 1024 * 1024) /* a message's row for listings */
-#define LIMIT_STORE_READERS   16                /* index connections for reading, a shard */
+#define LIMIT_META            (2ul * 1024 * 1024) /* a message's row for listings */
+#define LIMIT_STORE_READERS   16                  /* index connections for reading, a shard */
 #define LIMIT_READER_IDLE_MS  30000
-#define LIMIT_READ_BATCH      (256 * 1024)    /* rows copied out at a time */
-#define LIMIT_ACCOUNT_IDLE_MS (5 * 60 * 1000) /* an account's state stays in memory unused */
-#define LIMIT_BODY_CACHE      (64 * 1024 * 1024)
-#define LIMIT_BODY_CACHE_MIN  (64 * 1024) /* smaller bodies are quick to open again */
+#define LIMIT_READ_BATCH      (256ul * 1024) /* rows copied out at a time */
+#define LIMIT_ACCOUNT_IDLE_MS 300000         /* an account's state stays in memory unused */
+#define LIMIT_BODY_CACHE      (64ul * 1024 * 1024)
+#define LIMIT_BODY_CACHE_MIN  (64ul * 1024) /* smaller bodies are quick to open again */
 #define LIMIT_BODY_CACHE_MS   60000
 #define LIMIT_SHARDS          64
 

@@ -566,7 +566,7 @@ void work_publish(struct shard *sh, bool ok)
     sh->n_touched = 0;
     sh->n_delta = 0;
     pthread_mutex_unlock(&sh->lock);
-    if (sh->cap_delta > LIMIT_TXN_ROWS * 4) {
+    if (sh->cap_delta > (size_t)LIMIT_TXN_ROWS * 4) {
         mem_free(sh->delta);
         sh->delta = NULL;
         sh->cap_delta = 0;

@@ -289,7 +289,7 @@ static void *committer_main(void *arg)
         if (sh->n_group > 0)
             commit_group(sh);
         if (asked) {
-            checkpoint(sh, SQLITE_CHECKPOINT_TRUNCATE);
+            checkpoint(sh, SQLITE_CHECKPOINT_PASSIVE);
             sqlite3_db_release_memory(sh->w.db);
         }
         pthread_mutex_lock(&sh->qlock);

@@ -217,6 +217,12 @@ enum error index_open(struct index *x, const char *path, enum index_mode mode)
         sqlite3_busy_timeout(x->db, 10000);
         e = index_exec(x, mode == INDEX_WRITER ? writer_pragmas : reader_pragmas);
     }
+    if (e == OK && mode == INDEX_WRITER) {
+        /* The log's file stays when the store is closed, empty of meaning but with its blocks: a
+         * commit that does not make the file longer is cheaper to sync. */
+        int keep = 1;
+        (void)sqlite3_file_control(x->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+    }
     if (e != OK)
         index_close(x);
     return e;

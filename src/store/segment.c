@@ -100,8 +100,8 @@ enum error segment_open_tail(struct segment_log *l, uint32_t number, uint64_t en
     char path[PATH_SIZE];
     struct stat st;
     segment_path(l, number, path);
-    autofd fd = io.open(path, O_RDWR | O_CREAT, 0600);
-    if (fd < 0 || fstat(fd, &st) != 0 || io.sync_dir(l->dir) != 0) {
+    l->fd = io.open(path, O_RDWR | O_CREAT, 0600); /* closed by segment_close in any case */
+    if (l->fd < 0 || fstat(l->fd, &st) != 0 || io.sync_dir(l->dir) != 0) {
         log_io("store.segment-open-failed", l, number);
         return ERR_IO;
     }
@@ -113,15 +113,13 @@ enum error segment_open_tail(struct segment_log *l, uint32_t number, uint64_t en
     if ((uint64_t)st.st_size > end) {
         log_info("store.tail-cut", log_text("file", path),
                  log_u64("bytes", (uint64_t)st.st_size - end));
-        if (io.truncate(fd, (off_t)end) != 0 || io.sync(fd) != 0) {
+        if (io.truncate(l->fd, (off_t)end) != 0 || io.sync(l->fd) != 0) {
             log_io("store.segment-cut-failed", l, number);
             return ERR_IO;
         }
     }
-    l->fd = fd;
     l->number = number;
     l->end = end;
-    fd = -1;
     remove_behind(l);
     return OK;
 }
