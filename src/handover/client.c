@@ -349,13 +349,11 @@ enum error handover_deliver(struct handover_client *c, const struct handover_env
     return finish(c, &w, l, error);
 }
 
-bool handover_client_alive(const struct handover_client *c)
+bool handover_client_alive(struct handover_client *c)
 {
-    struct handover_client *own;
-    memcpy(&own, &c, sizeof own); /* the lock changes, the client does not */
-    pthread_mutex_lock(&own->lock);
-    bool alive = own->link != NULL;
-    pthread_mutex_unlock(&own->lock);
+    pthread_mutex_lock(&c->lock);
+    bool alive = c->link != NULL;
+    pthread_mutex_unlock(&c->lock);
     return alive;
 }
 

@@ -67,7 +67,7 @@ must_use enum error handover_deliver(struct handover_client *c, const struct han
                                      int memfd, enum handover_status *status);
 /* False once `mail` is gone; a new pair comes with a new edge connection (handover_client_replace).
  */
-bool handover_client_alive(const struct handover_client *c);
+bool handover_client_alive(struct handover_client *c);
 /* `mail` was restarted: goes on with the new socket; waiting requests end with ERR_CLOSED. */
 void handover_client_replace(struct handover_client *c, int fd);
 void handover_client_free(struct handover_client *c);

@@ -84,7 +84,7 @@ static size_t take_line(struct content *c, struct slice s)
 
 size_t content_data(struct content *c, struct slice in, content_emit *emit, void *arg)
 {
-    if (c->ended)
+    if (c->ended || !in.p)
         return 0;
     size_t at = 0, run = 0;
     while (at < in.n && !c->ended) {
@@ -116,6 +116,8 @@ size_t content_data(struct content *c, struct slice in, content_emit *emit, void
 
 void content_chunk(struct content *c, struct slice in, content_emit *emit, void *arg)
 {
+    if (!in.p)
+        return;
     look_over(c, in);
     size_t at = 0;
     /* The end is known by count, so a spoiled chunk needs no further look: linear also for a chunk

@@ -359,6 +359,19 @@ static void bad_lines(void **state)
     test_smtp_close(&c);
 }
 
+/* Guessing names is not for free; a list with old addresses is borne for a while. */
+static void too_many_refused(void **state)
+{
+    struct world *w = *state;
+    struct test_smtp c = hello(w);
+    say(&c, "MAIL FROM:<a@sender.example>", "250");
+    for (int i = 0; i < LIMIT_SMTP_REFUSED; i++)
+        say(&c, "RCPT TO:<nobody@example.org>", "550 5.1.1");
+    say(&c, "RCPT TO:<nobody@example.org>", "421 4.7.0");
+    expect(&c, "");
+    test_smtp_close(&c);
+}
+
 static void bad_content(void **state)
 {
     struct world *w = *state;
@@ -491,10 +504,10 @@ static void stopping(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(announces), TEST(a_message),    TEST(recipients),   TEST(parameters_arrive),
-        TEST(chunking),  TEST(pipelining),   TEST(byte_by_byte), TEST(speaking_out_of_turn),
-        TEST(bad_lines), TEST(bad_content),  TEST(under_tls),    TEST(tls_injection),
-        TEST(verdicts),  TEST(without_mail), TEST(stopping),
+        TEST(announces),     TEST(a_message),        TEST(recipients),   TEST(parameters_arrive),
+        TEST(chunking),      TEST(pipelining),       TEST(byte_by_byte), TEST(speaking_out_of_turn),
+        TEST(bad_lines),     TEST(too_many_refused), TEST(bad_content),  TEST(under_tls),
+        TEST(tls_injection), TEST(verdicts),         TEST(without_mail), TEST(stopping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

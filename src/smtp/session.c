@@ -243,9 +243,8 @@ static void conclude(struct smtp_session *s, enum smtp_reply r)
 {
     if (r == REPLY_NONE)
         return;
-    if (counts_as_error(r) && ++s->errors > LIMIT_SMTP_ERRORS)
-        r = REPLY_TOO_MANY_ERRORS;
-    else if (s->refused > LIMIT_SMTP_REFUSED)
+    s->errors += counts_as_error(r);
+    if (s->errors > LIMIT_SMTP_ERRORS || s->refused > LIMIT_SMTP_REFUSED)
         r = REPLY_TOO_MANY_ERRORS;
     smtp_say(s, r, NULL);
     if (r == REPLY_TOO_MANY_ERRORS) {
