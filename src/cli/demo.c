@@ -161,7 +161,14 @@ static bool prepare_config(struct demo *d)
     for (size_t i = 0; i < c->n_options; i++)
         if (strcmp(c->options[i].name, "trust") == 0)
             buf_printf(&text, "trusted = %s\n", c->options[i].value);
-    bool good = !text.failed && write_file(path, buf_slice(&text), 0644);
+    /* Refused before it is written: a wrong --trust must not stay behind. */
+    char why[CONFIG_WHY] = "the options are too long";
+    struct config *trial = NULL;
+    bool good = !text.failed && config_parse(buf_slice(&text), path, &trial, why) == OK;
+    if (!good)
+        refuse("%s", why);
+    config_free(trial);
+    good = good && write_file(path, buf_slice(&text), 0644);
     buf_free(&text);
     return good;
 }

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <sodium.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -565,6 +566,25 @@ static void warm_libraries(void)
         die("libsodium does not start");
 }
 
+/* Descriptors for as many connections as are configured: root may raise both limits, others the
+ * soft one up to the hard one. What was reached is said when it is short. */
+static void allow_descriptors(const struct config *c)
+{
+    struct rlimit now, want;
+    if (getrlimit(RLIMIT_NOFILE, &now) != 0)
+        return;
+    rlim_t need = c->connections + c->workers * 4 + 1024;
+    if (now.rlim_cur >= need)
+        return;
+    want = (struct rlimit){need, now.rlim_max < need ? need : now.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &want) == 0)
+        return;
+    want = (struct rlimit){now.rlim_max < need ? now.rlim_max : need, now.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &want) != 0 || want.rlim_cur < need)
+        log_warning("supervisor.few_descriptors", log_u64("have", want.rlim_cur),
+                    log_u64("wanted", need));
+}
+
 static enum error prepare(struct supervisor *s)
 {
     char why[CONFIG_WHY] = "";
@@ -572,6 +592,7 @@ static enum error prepare(struct supervisor *s)
     if (!e) {
         log_set_level((enum log_level)s->config->log_level);
         warm_libraries();
+        allow_descriptors(s->config);
         e = identities_load(s->config, &s->identities, why);
     }
     if (!e)

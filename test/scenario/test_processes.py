@@ -431,6 +431,14 @@ def test_wrong_usage():
     assert r.returncode == 1 and "depesche setup" in r.stderr
 
 
+def test_demo_refuses_wrong_trust(tmp_path):
+    d = tmp_path / "d"
+    r = subprocess.run([DEPESCHE, "demo", "--dir", str(d), "--trust", "192.0.2.1/24"],
+                       capture_output=True, text=True, timeout=20)
+    assert r.returncode == 1 and "expected networks" in r.stderr, r
+    assert not (d / "depesche.conf").exists()
+
+
 def test_what_is_printed_from_the_tables(tmp_path):
     def run(*args):
         return subprocess.run([DEPESCHE, *args], capture_output=True, text=True, check=True).stdout
