@@ -56,27 +56,14 @@ static void write_section(struct fetch_run *r, const struct fetch_item *item,
         r->error = e;
 }
 
-static void write_item(struct fetch_run *r, const struct fetch_item *item,
-                       const struct store_row *row, const struct fetch_body *body)
+/* What the index row knows. */
+static void write_row_item(struct fetch_run *r, enum fetch_what what, const struct store_row *row)
 {
     struct imap_session *s = r->s;
-    const struct snapshot_entry *e = r->walk.entry;
-    switch (item->what) {
-    case FETCH_UID:
-        imap_lit(s, "UID ");
-        imap_dec(s, e->uid);
-        break;
-    case FETCH_FLAGS:
-        imap_lit(s, "FLAGS ");
-        imap_flag_names(s, e->flags);
-        break;
+    switch (what) {
     case FETCH_INTERNALDATE:
         imap_lit(s, "INTERNALDATE ");
         write_date(r, row->internal_date, row->internal_zone);
-        break;
-    case FETCH_SIZE:
-        imap_lit(s, "RFC822.SIZE ");
-        imap_dec(s, e->size);
         break;
     case FETCH_ENVELOPE:
         imap_lit(s, "ENVELOPE ");
@@ -89,9 +76,6 @@ static void write_item(struct fetch_run *r, const struct fetch_item *item,
     case FETCH_BODY:
         imap_lit(s, "BODY ");
         write_body_structure(r, row->structure);
-        break;
-    case FETCH_MODSEQ:
-        write_modseq(s, e);
         break;
     case FETCH_EMAIL_ID:
         imap_lit(s, "EMAILID (");
@@ -107,10 +91,40 @@ static void write_item(struct fetch_run *r, const struct fetch_item *item,
         imap_lit(s, "SAVEDATE ");
         write_date(r, row->save_date, 0);
         break;
+    default:
+        break;
+    }
+}
+
+static void write_item(struct fetch_run *r, const struct fetch_item *item,
+                       const struct store_row *row, const struct fetch_body *body)
+{
+    struct imap_session *s = r->s;
+    const struct snapshot_entry *e = r->walk.entry;
+    switch (item->what) {
+    case FETCH_UID:
+        imap_lit(s, "UID ");
+        imap_dec(s, e->uid);
+        break;
+    case FETCH_FLAGS:
+        imap_lit(s, "FLAGS ");
+        imap_flag_names(s, e->flags);
+        break;
+    case FETCH_SIZE:
+        imap_lit(s, "RFC822.SIZE ");
+        imap_dec(s, e->size);
+        break;
+    case FETCH_MODSEQ:
+        write_modseq(s, e);
+        break;
     case FETCH_SECTION:
     case FETCH_BINARY:
     case FETCH_BINARY_SIZE:
         write_section(r, item, body);
+        break;
+    default:
+        if (row)
+            write_row_item(r, item->what, row);
         break;
     }
 }

@@ -226,19 +226,17 @@ static enum error search_all(struct search_run *r)
 static enum error search_with_memory(struct search_run *r)
 {
     bool open = r->program->needs_row || r->program->n_texts;
-    r->cap = LIMIT_IMAP_SEARCH_ROWS;
+    r->cap = open ? LIMIT_IMAP_SEARCH_ROWS : 1;
     if (r->program->n_texts > 1)
         r->cap /= r->program->n_texts;
     if (r->cap > r->count)
         r->cap = r->count;
     if (!r->cap)
         r->cap = 1;
-    if (open) {
-        r->seq = mem_array(r->cap, sizeof *r->seq);
-        r->uid = mem_array(r->cap, sizeof *r->uid);
-        r->facts = mem_array(r->cap, sizeof *r->facts);
-        r->truth = mem_array(r->cap, sizeof *r->truth);
-    }
+    r->seq = mem_array(r->cap, sizeof *r->seq);
+    r->uid = mem_array(r->cap, sizeof *r->uid);
+    r->facts = mem_array(r->cap, sizeof *r->facts);
+    r->truth = mem_array(r->cap, sizeof *r->truth);
     enum error e = search_all(r);
     mem_free(r->seq);
     mem_free(r->uid);
