@@ -361,6 +361,9 @@ static enum after greet(struct imap_session *s)
     return PARK;
 }
 
+/* Ten thousand of them are parked. */
+_Static_assert(sizeof(struct imap_session) <= 768, "a parked session has grown");
+
 static enum after open_session(struct conn *c)
 {
     struct imap_session *s = mem_alloc(sizeof *s);

@@ -236,6 +236,10 @@ static void run_login(struct imap_session *s, void *args)
     struct login_args *a = args;
     if (!in_clear(s))
         log_in(s, a->user, a->password);
+    /* A password with escapes was copied into the arena, which is not wiped; the reader is. */
+    void *copy;
+    memcpy(&copy, &a->password.p, sizeof copy);
+    mem_wipe(copy, a->password.n);
 }
 
 struct authenticate_args {
