@@ -351,7 +351,8 @@ static enum error load_record(struct shard *sh, struct index *x, uint64_t id, ui
     int r = index_row(x, st, &e);
     if (r <= 0)
         return r < 0 ? e : ERR_NOTFOUND;
-    struct body_place place = {col_u32(st, 0), col_u(st, 1), col_u32(st, 2)};
+    struct body_place place = {
+        .segment = col_u32(st, 0), .offset = col_u(st, 1), .length = col_u32(st, 2)};
     index_reset(st);
     *n = place.length;
     *record = mem_resize(NULL, place.length, 1);

@@ -127,7 +127,7 @@ static void number_bodies(struct shard *sh)
         for (size_t i = 0; i < j->n_bodies; i++) {
             j->bodies[i].id = sh->next_body++;
             j->bodies[i].uses = 0;
-            j->bodies[i].place = (struct body_place){0, 0, (uint32_t)j->bodies[i].record.n};
+            j->bodies[i].place = (struct body_place){.length = (uint32_t)j->bodies[i].record.n};
         }
     }
 }

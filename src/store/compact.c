@@ -66,7 +66,8 @@ static enum error read_step(struct shard *sh, struct index *x, struct move_job *
         return ERR_IO;
     bind_u(st, 1, j->segment);
     while (n < STEP_BODIES && bytes < STEP_BYTES && index_row(x, st, &e) == 1) {
-        place[n] = (struct body_place){j->segment, col_u(st, 1), col_u32(st, 2)};
+        place[n] = (struct body_place){
+            .segment = j->segment, .offset = col_u(st, 1), .length = col_u32(st, 2)};
         bytes += place[n].length;
         j->ids[n++] = col_u(st, 0);
     }

@@ -195,7 +195,7 @@ enum error index_number(struct index *x, const char *sql, int64_t *out)
 static const char *const writer_pragmas =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
     "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
-    "PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF; PRAGMA secure_delete = OFF;";
+    "PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF; PRAGMA secure_delete = FAST;";
 static const char *const reader_pragmas =
     "PRAGMA query_only = 1; PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;"
     "PRAGMA mmap_size = 1073741824;";

@@ -139,10 +139,11 @@ static enum error name_check(struct slice name)
 static struct slice canonical(struct slice name, uint8_t *room)
 {
     size_t first = slice_index(name, '/');
-    if (!mailbox_is_inbox(slice_sub(name, 0, first)) || first > 5)
+    if (!mailbox_is_inbox(slice_sub(name, 0, first)))
         return name;
     memcpy(room, name.p, name.n);
-    memcpy(room, "INBOX", 5);
+    for (size_t i = 0; i < first; i++)
+        room[i] = ascii_upper(room[i]);
     return slice_of(room, name.n);
 }
 
@@ -299,7 +300,7 @@ static enum error make_superiors(struct shard *sh, struct account *a, struct sli
     for (size_t i = 0; i < name.n && e == OK; i++) {
         struct slice above = slice_sub(name, 0, i);
         struct box *b;
-        bool subscribed;
+        bool subscribed = false;
         if (name.p[i] != '/' || work_named(a, above) != NULL)
             continue;
         e = take_subscription(sh, a->id, above, &subscribed);
@@ -315,7 +316,7 @@ static enum error run_create(struct shard *sh, struct job *job)
     struct mailbox_job *j = (struct mailbox_job *)job;
     struct account *a;
     struct box *b;
-    bool subscribed;
+    bool subscribed = false;
     enum error e = work_account(sh, j->account, &a);
     if (e != OK)
         return e;
@@ -434,7 +435,7 @@ static enum error run_rename(struct shard *sh, struct job *job)
             memcpy(name + j->to.n, tail.p, tail.n);
         x->m.name = slice_of(name, j->to.n + tail.n);
         mem_free((void *)(uintptr_t)old.p);
-        bool was;
+        bool was = false;
         e = take_subscription(sh, a->id, x->m.name, &was);
         if (e != OK)
             break;
@@ -490,7 +491,7 @@ static enum error run_subscribe(struct shard *sh, struct job *job)
 {
     struct mailbox_job *j = (struct mailbox_job *)job;
     struct account *a;
-    bool was;
+    bool was = false;
     enum error e = work_account(sh, j->account, &a);
     if (e != OK)
         return e;
@@ -530,8 +531,7 @@ enum error store_subscribed_missing(struct store *s, uint64_t account, struct ar
     sqlite3_stmt *st = index_use(&r->x, ST_SUB_LIST);
     if (st != NULL)
         bind_u(st, 1, account);
-    int row;
-    while ((row = index_row(&r->x, st, &e)) == 1) {
+    while (index_row(&r->x, st, &e) == 1) {
         if (count == cap) {
             cap = cap ? cap * 2 : 8;
             list = mem_resize(list, cap, sizeof *list);

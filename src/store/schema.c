@@ -56,10 +56,10 @@ static const char *const step[] = {
 
 #define VERSION ((int64_t)(sizeof step / sizeof step[0]))
 
-static enum error newer(const char *path, int64_t version)
+static enum error newer(const char *path, int64_t version, int64_t known)
 {
     log_error("store.newer-version", log_text("file", path), log_i64("version", version),
-              log_i64("known", VERSION));
+              log_i64("known", known));
     return ERR_CONFLICT;
 }
 
@@ -80,14 +80,14 @@ static enum error keep_copy(struct index *x, const char *path, int64_t version)
     return e;
 }
 
-static enum error migrate(struct index *x, int64_t from)
+static enum error migrate(struct index *x, int64_t from, const char *const *steps, int64_t n)
 {
     char pragma[64];
     int64_t broken = 0;
     enum error e = index_exec(x, "BEGIN IMMEDIATE");
-    for (int64_t v = from; e == OK && v < VERSION; v++)
-        e = index_exec(x, step[v]);
-    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %lld", (long long)VERSION);
+    for (int64_t v = from; e == OK && v < n; v++)
+        e = index_exec(x, steps[v]);
+    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %lld", (long long)n);
     if (e == OK)
         e = index_exec(x, pragma);
     snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d", APPLICATION_ID);
@@ -108,7 +108,7 @@ static enum error migrate(struct index *x, int64_t from)
     return e;
 }
 
-enum error schema_prepare(struct index *x, const char *path)
+enum error schema_bring(struct index *x, const char *path, const char *const *steps, int64_t n)
 {
     int64_t version = 0, application = 0;
     enum error e = index_number(x, "PRAGMA user_version", &version);
@@ -116,18 +116,23 @@ enum error schema_prepare(struct index *x, const char *path)
         e = index_number(x, "PRAGMA application_id", &application);
     if (e != OK)
         return e;
-    if (version > VERSION || (version > 0 && application != APPLICATION_ID))
-        return newer(path, version);
-    if (version == VERSION)
+    if (version > n || (version > 0 && application != APPLICATION_ID))
+        return newer(path, version, n);
+    if (version == n)
         return OK;
     if (version > 0)
         e = keep_copy(x, path, version);
     if (e == OK)
-        e = migrate(x, version);
+        e = migrate(x, version, steps, n);
     if (e != OK)
         log_error("store.migration-failed", log_text("file", path), log_i64("from", version),
-                  log_i64("to", VERSION));
+                  log_i64("to", n));
     return e;
+}
+
+enum error schema_prepare(struct index *x, const char *path)
+{
+    return schema_bring(x, path, step, VERSION);
 }
 
 enum error schema_check(struct index *x, const char *path)
@@ -135,6 +140,6 @@ enum error schema_check(struct index *x, const char *path)
     int64_t version = 0;
     enum error e = index_number(x, "PRAGMA user_version", &version);
     if (e == OK && version != VERSION)
-        return newer(path, version);
+        return newer(path, version, VERSION);
     return e;
 }

@@ -208,7 +208,8 @@ enum error segment_append(struct segment_log *l, const struct body_record *const
         uint64_t at = l->end;
         while (e == OK && i < n && k < IOV_BATCH &&
                (at == 0 || at + records[i]->n <= LIMIT_SEGMENT_SIZE)) {
-            *places[i] = (struct body_place){l->number, at, (uint32_t)records[i]->n};
+            *places[i] = (struct body_place){
+                .segment = l->number, .offset = at, .length = (uint32_t)records[i]->n};
             v[k++] = (struct iovec){records[i]->p, records[i]->n};
             at += records[i++]->n;
         }

@@ -33,9 +33,9 @@ must_use enum error record_check(struct slice record, struct record_head *out);
 
 /* Where a body lies. */
 struct body_place {
-    uint32_t segment; /* from 1; 0: in the index */
     uint64_t offset;
-    uint32_t length; /* of the whole record */
+    uint32_t segment; /* from 1; 0: in the index */
+    uint32_t length;  /* of the whole record */
 };
 
 #define SEGMENT_FDS 64

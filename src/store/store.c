@@ -148,8 +148,20 @@ static void ask_checkpoint(struct shard *sh)
     pthread_mutex_unlock(&sh->qlock);
 }
 
-#define PURGE_STEPS   10 /* in one call */
-#define COMPACT_STEPS 4
+#define TEND_MS 50 /* a call begins no further step after that time */
+
+static void remove_old(struct shard *sh, int64_t start, int days)
+{
+    bool more = true;
+    while (more && clock_ms() - start < TEND_MS)
+        if (purge_step(sh, 0, clock_wall() - (int64_t)days * 86400, &more) != OK)
+            return;
+    if (!more) {
+        while (compact_step(sh) && clock_ms() - start < TEND_MS)
+            ;
+    }
+    segments_tend(sh);
+}
 
 void store_tend(struct store *s)
 {
@@ -157,14 +169,8 @@ void store_tend(struct store *s)
     int days = s->undelete_days < 0 ? 14 : s->undelete_days;
     for (unsigned i = 0; i < s->n_shards; i++) {
         struct shard *sh = &s->shard[i];
-        bool more = !s->read_only;
-        for (int k = 0; more && k < PURGE_STEPS; k++)
-            if (purge_step(sh, 0, clock_wall() - (int64_t)days * 86400, &more) != OK)
-                break;
-        for (int k = 0; !s->read_only && k < COMPACT_STEPS && compact_step(sh); k++)
-            ;
         if (!s->read_only)
-            segments_tend(sh);
+            remove_old(sh, clock_ms(), days);
         accounts_tend(sh, now, false);
         readers_tend(sh, now, false);
         segment_rest(&sh->log);

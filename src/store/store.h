@@ -403,7 +403,8 @@ must_use enum error store_check(struct store *s, bool repair,
                                 void *arg, unsigned *bad);
 
 /* House-keeping, called about every minute: removes expunged messages past their days, checkpoints,
- * gives memory of unused accounts back. Short. */
+ * gives memory of unused accounts back. Short, but it waits for commits: best on a worker
+ * (runtime_submit), not on the thread that keeps the timers. */
 void store_tend(struct store *s);
 
 #endif
