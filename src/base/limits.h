@@ -142,6 +142,9 @@
 #define LIMIT_CRYPT_ROUNDS        5000000 /* of a SHA-crypt hash that is taken over */
 #define LIMIT_CRYPT_COST          16      /* of a bcrypt hash that is taken over */
 #define LIMIT_ALIAS_LOOKUPS       2000    /* addresses looked at for one recipient */
+#define LIMIT_RESOLVED            1024    /* addresses whose targets are remembered */
+#define LIMIT_RESOLVED_TARGETS    8       /* more are not remembered */
+#define LIMIT_RESOLVED_MS         5000
 #define LIMIT_ACCOUNT_NAME        255
 #define LIMIT_LOGIN_CACHE         10000
 #define LIMIT_LOGIN_CACHE_SECONDS 300

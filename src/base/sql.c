@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 10000 };
+enum { BUSY_MS = 10000, CHECKPOINT_PAGES = 1000 };
 
 struct sql {
     sqlite3 *handle;
@@ -17,6 +17,8 @@ struct sql {
     sqlite3_stmt **prepared; /* by statement; NULL until the first use */
     pthread_mutex_t lock;
     char *path;
+    void (*on_commit)(void *arg); /* or NULL */
+    void *on_commit_arg;
 };
 
 static enum error map(int code)
@@ -167,6 +169,23 @@ void sql_close(struct sql *db)
     mem_free(db->prepared);
     mem_free(db->path);
     mem_free(db);
+}
+
+/* SQLite has one such hook, and its automatic checkpoint is an instance of it. */
+static int committed(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+    struct sql *db = arg;
+    if (pages >= CHECKPOINT_PAGES)
+        (void)sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    db->on_commit(db->on_commit_arg);
+    return SQLITE_OK;
+}
+
+void sql_on_commit(struct sql *db, void (*fn)(void *arg), void *arg)
+{
+    db->on_commit = fn;
+    db->on_commit_arg = arg;
+    sqlite3_wal_hook(db->handle, committed, db);
 }
 
 void sql_lock(struct sql *db)

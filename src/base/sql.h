@@ -67,6 +67,9 @@ must_use enum error sql_commit(struct sql_txn *txn);
 void auto_sql_rollback(struct sql_txn *txn);
 #define autotxn __attribute__((cleanup(auto_sql_rollback))) struct sql_txn
 
+/* Calls fn(arg), under the lock, after each commit of this connection, when all can see it. */
+void sql_on_commit(struct sql *db, void (*fn)(void *arg), void *arg);
+
 /* Runs text that this program wrote itself; rows go to each(), when given. For care and schema. */
 must_use enum error sql_exec(struct sql *db, const char *text,
                              void (*each)(void *arg, const char *first_column), void *arg);

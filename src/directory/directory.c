@@ -20,21 +20,30 @@ static enum error load_decoy_key(struct directory *d)
     return e == OK && !found ? ERR_IO : e;
 }
 
+static void forget_resolved(void *arg)
+{
+    struct directory *d = arg;
+    resolved_drop(&d->resolved);
+}
+
 enum error directory_open(const char *path, struct directory **out)
 {
     struct directory *d = mem_alloc(sizeof *d);
     d->path = mem_strdup(path);
+    resolved_init(&d->resolved);
     password_hash_decoy(d->decoy_hash);
     enum error e = sql_open(path, &directory_spec, &d->writer);
     if (e == OK)
         e = sql_open(path, &directory_spec, &d->reader);
     if (e == OK)
         e = load_decoy_key(d);
-    if (e == OK)
-        *out = d;
-    else
+    if (e != OK) {
         directory_close(d);
-    return e;
+        return e;
+    }
+    sql_on_commit(d->writer, forget_resolved, d);
+    *out = d;
+    return OK;
 }
 
 void directory_close(struct directory *d)
@@ -44,21 +53,35 @@ void directory_close(struct directory *d)
     sql_watch_stop(d->watch);
     sql_close(d->reader);
     sql_close(d->writer);
+    resolved_free(&d->resolved);
     mem_wipe(d->decoy_key, sizeof d->decoy_key);
     mem_free(d->path);
     mem_free(d);
 }
 
+static void changed(void *arg)
+{
+    struct directory *d = arg;
+    resolved_drop(&d->resolved);
+    d->on_change(d->on_change_arg);
+}
+
 enum error directory_on_change(struct directory *d, void (*fn)(void *arg), void *arg)
 {
     if (fn == NULL) {
+        resolved_watched(&d->resolved, false);
         sql_watch_stop(d->watch);
         d->watch = NULL;
         return OK;
     }
     if (d->watch != NULL)
         return ERR_CONFLICT;
-    return sql_watch_start(d->path, fn, arg, &d->watch);
+    d->on_change = fn;
+    d->on_change_arg = arg;
+    enum error e = sql_watch_start(d->path, changed, d, &d->watch);
+    if (e == OK)
+        resolved_watched(&d->resolved, true);
+    return e;
 }
 
 enum error run_on_one(struct sql_query *q)

@@ -9,12 +9,34 @@
 
 enum { DECOY_KEY = 32 };
 
+/* resolved.c: what addresses led to. Two addresses of one cell push each other out. */
+struct resolved;
+struct resolved_cache {
+    pthread_mutex_t lock; /* guards everything below */
+    bool watched;         /* else nothing is kept */
+    uint64_t generation;  /* counts drops */
+    struct resolved *entry[LIMIT_RESOLVED];
+};
+void resolved_init(struct resolved_cache *c);
+void resolved_free(struct resolved_cache *c);
+/* Forgets everything: the database changed. */
+void resolved_drop(struct resolved_cache *c);
+void resolved_watched(struct resolved_cache *c, bool watched);
+/* True: *out has the targets, copied into `a`. *generation, in any case, is for resolved_put(). */
+must_use bool resolved_get(struct resolved_cache *c, struct slice address, struct arena *a,
+                           struct resolved_target **out, uint64_t *generation);
+void resolved_put(struct resolved_cache *c, uint64_t generation, struct slice address,
+                  const struct resolved_target *first);
+
 /* Readers and writers have a connection each: a commit that waits for the disk keeps nobody from
  * looking something up. The writer's lock is taken first where both are needed. */
 struct directory {
     struct sql *reader, *writer;
     char *path;
     struct sql_watch *watch;
+    void (*on_change)(void *arg); /* set while there is a watch */
+    void *on_change_arg;
+    struct resolved_cache resolved;
     uint8_t decoy_key[DECOY_KEY]; /* chooses whose hash an unknown account pays for */
     char decoy_hash[128];         /* for when there is nobody */
 };

@@ -255,6 +255,9 @@ enum error directory_resolve(struct directory *d, struct slice address, struct a
     struct mail_address m;
     struct domain_row domain;
     struct resolving r = {.a = a, .end = &r.first};
+    uint64_t generation;
+    if (resolved_get(&d->resolved, address, a, out, &generation))
+        return OK;
     bool bare = slice_ieq(address, SLICE("postmaster"));
     size_t at = slice_rindex(address, '@');
     if (!bare && mail_address_parse(address, &m) != OK) {
@@ -274,7 +277,10 @@ enum error directory_resolve(struct directory *d, struct slice address, struct a
     if (e != OK)
         return ERR_IO;
     follow_in(&r, &domain, &m, SLICE(""), 0);
-    return outcome(&r, address, out);
+    e = outcome(&r, address, out);
+    if (e == OK && !r.cut)
+        resolved_put(&d->resolved, generation, address, *out);
+    return e;
 }
 
 /* --- Who may write as an address --- */

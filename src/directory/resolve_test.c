@@ -2,12 +2,15 @@
 #include "directory/directory.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/test_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 /* cmocka needs the four above first. */
 #include <cmocka.h>
 
@@ -275,12 +278,94 @@ static void test_may_send_as(void **state)
     assert_false(directory_may_send_as(d, target.id, SLICE("away@example.org"))); /* a forward */
 }
 
+/* --- Answers that are remembered --- */
+
+static _Atomic unsigned changes;
+
+static void on_change(void *arg)
+{
+    atomic_fetch_add(&changes, 1);
+}
+
+static enum error lead(const char *address)
+{
+    struct resolved_target *t = NULL;
+    autoarena a;
+    arena_init(&a, 100000);
+    enum error e = directory_resolve(d, slice_str(address), &a, &t);
+    assert_true(e != OK || t != NULL);
+    return e;
+}
+
+/* The first answer is looked up, the second remembered, and both are the same. */
+static void same_twice(const char *address)
+{
+    struct resolved_target *t[2];
+    autoarena a;
+    arena_init(&a, 100000);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(directory_resolve(d, slice_str(address), &a, &t[i]), OK);
+    for (; t[0] != NULL && t[1] != NULL; t[0] = t[0]->next, t[1] = t[1]->next) {
+        assert_true(t[0] != t[1] && t[0]->account == t[1]->account && t[0]->quota == t[1]->quota);
+        assert_true(slice_eq(t[0]->address, t[1]->address));
+        assert_true(slice_eq(t[0]->detail, t[1]->detail));
+        assert_true(slice_eq(t[0]->language, t[1]->language));
+    }
+    assert_true(t[0] == NULL && t[1] == NULL);
+}
+
+static void test_remembered(void **state)
+{
+    struct account ben;
+    struct directory *other;
+    assert_int_equal(directory_account_find(d, SLICE("ben@example.org"), &ben), OK);
+    assert_int_equal(directory_on_change(d, on_change, NULL), OK);
+    same_twice("team@example.org");
+    same_twice("Anna+Tag@Example.org");
+    same_twice("anybody@catch.example");
+    same_twice("copy@example.org");
+
+    /* Own changes count at once, each time. */
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(directory_account_state(d, ben.id, ACCOUNT_CLOSED), OK);
+        assert_int_equal(lead("ben@example.org"), ERR_CLOSED);
+        assert_int_equal(directory_account_state(d, ben.id, ACCOUNT_ACTIVE), OK);
+        assert_int_equal(lead("ben@example.org"), OK);
+        assert_int_equal(lead("ben@example.org"), OK);
+    }
+    assert_int_equal(lead("fresh@example.org"), ERR_NOTFOUND);
+    assert_int_equal(directory_alias_add(d, SLICE("fresh@example.org"), SLICE("ben@example.org")),
+                     OK);
+    same_twice("fresh@example.org");
+    assert_int_equal(directory_alias_remove(d, SLICE("fresh@example.org"), SLICE("")), OK);
+    assert_int_equal(lead("fresh@example.org"), ERR_NOTFOUND);
+
+    /* Those of others soon. */
+    same_twice("ben@example.org");
+    assert_int_equal(directory_open(test_folder_file(&folder, "directory.db"), &other), OK);
+    assert_int_equal(directory_account_state(other, ben.id, ACCOUNT_CLOSED), OK);
+    int64_t end = clock_ms() + 2000;
+    while (lead("ben@example.org") != ERR_CLOSED && clock_ms() < end)
+        nanosleep(&(struct timespec){0, 500000}, NULL);
+    assert_int_equal(lead("ben@example.org"), ERR_CLOSED);
+    assert_true(atomic_load(&changes) > 0);
+
+    /* Without the watch nothing is remembered. */
+    assert_int_equal(directory_on_change(d, NULL, NULL), OK);
+    assert_int_equal(directory_account_state(other, ben.id, ACCOUNT_ACTIVE), OK);
+    assert_int_equal(lead("ben@example.org"), OK);
+    assert_int_equal(directory_account_state(other, ben.id, ACCOUNT_CLOSED), OK);
+    assert_int_equal(lead("ben@example.org"), ERR_CLOSED);
+    assert_int_equal(directory_account_state(other, ben.id, ACCOUNT_ACTIVE), OK);
+    directory_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resolve),     cmocka_unit_test(test_operator),
         cmocka_unit_test(test_record),      cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_may_send_as),
+        cmocka_unit_test(test_may_send_as), cmocka_unit_test(test_remembered),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
