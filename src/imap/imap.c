@@ -79,7 +79,9 @@ void imap_finish(struct imap_session *s, enum imap_sync how)
     if (s->reply.status != IMAP_NO_REPLY) {
         imap_sync(s, how);
         write_tagged(s);
-        if (s->reply.status == IMAP_BAD)
+        /* A refused login counts too: the guard exempts trusted networks, this does not. */
+        if (s->reply.status == IMAP_BAD ||
+            (s->reply.status == IMAP_NO && s->state == IMAP_NOT_AUTHENTICATED))
             count_error(s);
         else if (s->reply.status == IMAP_OK && s->state != IMAP_NOT_AUTHENTICATED)
             s->errors = 0;
