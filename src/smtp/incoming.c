@@ -57,26 +57,34 @@ struct writer {
     size_t bytes;
 };
 
-static void write_out(struct writer *w)
+/* Writes what is gathered, or refuses the message. */
+static void write_runs(const struct writer *w)
 {
     struct smtp_incoming *in = &w->s->in;
-    if (in->fd < 0 || w->n == 0)
-        return;
     if (in->size + w->bytes > w->s->max_size) {
         refuse(in, REPLY_TOO_BIG);
-    } else if (atomic_fetch_add(&in_flight, w->bytes) + w->bytes > LIMIT_SMTP_IN_FLIGHT) {
+        return;
+    }
+    if (atomic_fetch_add(&in_flight, w->bytes) + w->bytes > LIMIT_SMTP_IN_FLIGHT) {
         atomic_fetch_sub(&in_flight, w->bytes);
         refuse(in, REPLY_NO_ROOM);
-    } else {
-        in->size += w->bytes;
-        ssize_t n;
-        do
-            n = writev(in->fd, w->run, w->n);
-        while (n < 0 && errno == EINTR);
-        /* Memory takes all or says why not. */
-        if (n < 0 || (size_t)n != w->bytes)
-            refuse(in, REPLY_NO_ROOM);
+        return;
     }
+    in->size += w->bytes;
+    ssize_t n;
+    do
+        n = writev(in->fd, w->run, w->n);
+    while (n < 0 && errno == EINTR);
+    /* Memory takes all or says why not. */
+    if (n < 0 || (size_t)n != w->bytes)
+        refuse(in, REPLY_NO_ROOM);
+}
+
+/* Empties the writer in every case: of a refused message the runs are dropped. */
+static void write_out(struct writer *w)
+{
+    if (w->s->in.fd >= 0 && w->n > 0)
+        write_runs(w);
     w->n = 0;
     w->bytes = 0;
 }

@@ -401,6 +401,16 @@ static void bad_content(void **state)
     expect(&c, "552 5.3.4");
     say(&c, "MAIL FROM:<>", "250");
     test_smtp_close(&c);
+    /* Many short runs, long after the message was refused. */
+    c = at_data(w);
+    for (size_t i = 0; i + 4 <= sizeof line; i += 4)
+        memcpy(line + i, "..\r\n", 4);
+    for (int i = 0; i < 1000; i++)
+        put_bytes(&c, slice_of(line, sizeof line));
+    put_bytes(&c, SLICE(".\r\n"));
+    expect(&c, "552 5.3.4");
+    say(&c, "NOOP", "250");
+    test_smtp_close(&c);
     assert_int_equal(w->messages, 0);
 }
 
