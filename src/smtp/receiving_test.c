@@ -493,6 +493,75 @@ static void without_mail(void **state)
     test_smtp_close(&c);
 }
 
+/* A repeatable stream of numbers, so that a failure can be seen again. */
+static uint32_t next_number(uint32_t *seed)
+{
+    *seed = *seed * 1664525U + 1013904223U;
+    return *seed >> 8;
+}
+
+static const struct slice pieces[] = {
+    SLICE_INIT("EHLO a.example\r\n"),
+    SLICE_INIT("MAIL FROM:<a@b.example>\r\n"),
+    SLICE_INIT("RCPT TO:<anna@example.org>\r\n"),
+    SLICE_INIT("RCPT TO:<nobody@example.org>\r\n"),
+    SLICE_INIT("DATA\r\n"),
+    SLICE_INIT(".\r\n"),
+    SLICE_INIT("..\r\n"),
+    SLICE_INIT("\r\n.\r\n"),
+    SLICE_INIT("\n.\n"),
+    SLICE_INIT("\r"),
+    SLICE_INIT("\0"),
+    SLICE_INIT("Subject: x\r\n\r\n"),
+    SLICE_INIT("BDAT 0\r\n"),
+    SLICE_INIT("BDAT 5\r\n"),
+    SLICE_INIT("BDAT 300000\r\n"),
+    SLICE_INIT("BDAT 9 LAST\r\n"),
+    SLICE_INIT("RSET\r\n"),
+    SLICE_INIT("NOOP\r\n"),
+    SLICE_INIT("AUTH PLAIN x\r\n"),
+    SLICE_INIT("NOOP\n"),
+};
+
+/* Everything in any order, waiting or not, cut anywhere. */
+static void speak_rubbish(struct world *w, uint32_t seed)
+{
+    struct test_smtp c = hello(w);
+    if (seed % 2)
+        put_bytes(&c, SLICE("MAIL FROM:<>\r\nRCPT TO:<anna@example.org>\r\n"));
+    if (seed % 4 == 1) {
+        put_bytes(&c, SLICE("DATA\r\n"));
+        for (int i = 0; i < 3; i++)
+            hear(&c);
+    }
+    for (int i = 0; i < 60; i++) {
+        struct slice p = pieces[next_number(&seed) % (sizeof pieces / sizeof pieces[0])];
+        unsigned times = next_number(&seed) % 16 ? 1 : next_number(&seed) % 20000;
+        autobuf b = BUF_INIT(1 << 20);
+        for (unsigned k = 0; k < times; k++)
+            buf_add(&b, p);
+        struct slice s = slice_sub(buf_slice(&b), 0, b.n - (next_number(&seed) % 8 == 0));
+        if (s.n > 0 && send(c.fd, s.p, s.n, MSG_NOSIGNAL) < 0)
+            break;
+    }
+    shutdown(c.fd, SHUT_WR);
+    char rest[4096];
+    while (recv(c.fd, rest, sizeof rest, 0) > 0)
+        continue;
+    test_smtp_close(&c);
+}
+
+static void rubbish(void **state)
+{
+    struct world *w = *state;
+    for (uint32_t seed = 0; seed < 200; seed++)
+        speak_rubbish(w, seed);
+    struct test_smtp c = at_data(w);
+    put_bytes(&c, SLICE("x\r\n.\r\n"));
+    expect(&c, "250");
+    test_smtp_close(&c);
+}
+
 /* A message on its way is taken before the service ends. */
 static void stopping(void **state)
 {
@@ -518,6 +587,7 @@ int main(void)
         TEST(chunking),      TEST(pipelining),       TEST(byte_by_byte), TEST(speaking_out_of_turn),
         TEST(bad_lines),     TEST(too_many_refused), TEST(bad_content),  TEST(under_tls),
         TEST(tls_injection), TEST(verdicts),         TEST(without_mail), TEST(stopping),
+        TEST(rubbish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
