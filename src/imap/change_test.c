@@ -170,6 +170,43 @@ static void expunges(void **state)
     imap_client_close(c);
 }
 
+static void takes_long_sets(void **state)
+{
+    struct imap_client *c = in_mailbox("long", 120);
+    char set[1000] = "1";
+    for (unsigned i = 3; i <= 119; i += 2)
+        snprintf(set + strlen(set), sizeof set - strlen(set), ",%u", i);
+    const char *t = imap_client_ok(c, "STORE %s +FLAGS (\\Deleted)", set);
+    assert_int_equal(count(t, " FETCH ("), 60);
+    t = imap_client_ok(c, "UID COPY %s long", set);
+    expect(t, " 121:180] ");
+    expect(t, "* 180 EXISTS");
+    t = imap_client_ok(c, "EXPUNGE");
+    assert_int_equal(count(t, " EXPUNGE\r\n"), 120);
+    t = imap_client_ok(c, "UID FETCH 1:* FLAGS");
+    assert_int_equal(count(t, " FETCH ("), 60);
+    expect(t, "* 60 FETCH (UID 120 ");
+    imap_client_close(c);
+}
+
+static void stores_what_is_left(void **state)
+{
+    struct imap_client *c = in_mailbox("left", 3), *other = imap_also_in(server, "left");
+    imap_client_ok(other, "STORE 2 +FLAGS.SILENT (\\Deleted)");
+    imap_client_ok(other, "EXPUNGE");
+    const char *t = imap_client_do(c, "STORE 1:3 +FLAGS (\\Flagged)");
+    expect(t, "* 1 FETCH (FLAGS (\\Flagged))");
+    expect_not(t, "* 2 FETCH");
+    expect(t, "* 3 FETCH (FLAGS (\\Flagged))");
+    expect(t, "T OK [EXPUNGEISSUED]");
+    t = imap_client_ok(c, "COPY 1:3 left");
+    expect(t, " 1,3 4:5] ");
+    expect(imap_client_ok(c, "NOOP"), "T OK");
+    expect(imap_client_ok(c, "FETCH 1:* UID"), "* 4 FETCH (UID 5)\r\nT OK");
+    imap_client_close(other);
+    imap_client_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +216,8 @@ int main(void)
         cmocka_unit_test(copies),
         cmocka_unit_test(moves),
         cmocka_unit_test(expunges),
+        cmocka_unit_test(takes_long_sets),
+        cmocka_unit_test(stores_what_is_left),
         cmocka_unit_test(limits_keywords), /* last: fills the account's table */
     };
     return cmocka_run_group_tests(tests, start, stop);
