@@ -36,9 +36,22 @@ static enum error try_append(struct kit *k, uint32_t box, struct slice raw)
     return store_append(k->s, 1, box, &m, 1, 0, &uid, &validity);
 }
 
+struct execute_job {
+    struct job job;
+    const char *sql;
+};
+
+static enum error run_execute(struct shard *sh, struct job *job)
+{
+    const char *sql = ((struct execute_job *)job)->sql;
+    return sqlite3_exec(sh->w.db, sql, NULL, NULL, NULL) == SQLITE_OK ? OK : ERR_BUG;
+}
+
+/* On the committer's thread, whose connection it is. */
 static void execute(struct kit *k, const char *sql)
 {
-    assert_int_equal(sqlite3_exec(k->s->shard[0].w.db, sql, NULL, NULL, NULL), SQLITE_OK);
+    struct execute_job j = {.job.run = run_execute, .sql = sql};
+    assert_int_equal(job_do(&k->s->shard[0], &j.job), OK);
 }
 
 struct lines {
