@@ -121,13 +121,13 @@ enum setting_type {
 
 struct setting {
     const char *section, *name;
-    enum setting_type type;
     size_t offset;        /* in struct config */
     const char *fallback; /* its default, as it would be written; "" for empty */
     const char *help;     /* what it is for: one or two sentences */
     uint64_t min, max;    /* for numbers, sizes and times */
     const char *choices;  /* for SETTING_CHOICE: words separated by blanks */
-    bool live;            /* SIGHUP applies it without restarting a role */
+    enum setting_type type;
+    bool live; /* SIGHUP applies it without restarting a role */
 };
 
 /* All settings, grouped by section, in the order of the sample file. */

@@ -25,6 +25,19 @@ static enum error address_in(const char *dir, int *dir_fd, struct sockaddr_un *t
     return OK;
 }
 
+static enum error bind_in(int s, int dir_fd, const struct sockaddr_un *to, uid_t owner)
+{
+    (void)unlinkat(dir_fd, "control", 0);
+    mode_t before = umask(0177);
+    int failed = bind(s, (const struct sockaddr *)to, sizeof *to);
+    umask(before);
+    if (failed || listen(s, 16) != 0)
+        return ERR_IO;
+    if (geteuid() == 0 && fchownat(dir_fd, "control", owner, (gid_t)-1, 0) != 0)
+        return ERR_IO;
+    return OK;
+}
+
 enum error control_listen(const char *dir, uid_t owner, int *fd)
 {
     autofd dir_fd = -1;
@@ -32,20 +45,15 @@ enum error control_listen(const char *dir, uid_t owner, int *fd)
     enum error e = address_in(dir, &dir_fd, &to);
     if (e)
         return e;
-    autofd s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (s < 0)
         return ERR_IO;
-    (void)unlinkat(dir_fd, "control", 0);
-    mode_t before = umask(0177);
-    int failed = bind(s, (struct sockaddr *)&to, sizeof to);
-    umask(before);
-    if (failed || listen(s, 16) != 0)
-        return ERR_IO;
-    if (geteuid() == 0 && fchownat(dir_fd, "control", owner, (gid_t)-1, 0) != 0)
-        return ERR_IO;
-    *fd = s;
-    s = -1;
-    return OK;
+    e = bind_in(s, dir_fd, &to, owner);
+    if (e)
+        (void)close(s);
+    else
+        *fd = s;
+    return e;
 }
 
 enum error control_ask(const char *dir, struct slice request, struct buf *answer)

@@ -2,19 +2,20 @@
  * checks, prints or explains the configuration walks this table. */
 #include "config/config.h"
 
-#define S(section, name, type, member, fallback, help)                                             \
+#define S(s, n, t, m, default_, text)                                                              \
     {                                                                                              \
-        section, name, type, offsetof(struct config, member), fallback, help, 0, 0, NULL, false    \
+        .section = (s), .name = (n), .type = (t), .offset = offsetof(struct config, m),            \
+        .fallback = (default_), .help = (text)                                                     \
     }
-#define N(section, name, type, member, fallback, min, max, help)                                   \
+#define N(s, n, t, m, default_, least, most, text)                                                 \
     {                                                                                              \
-        section, name, type, offsetof(struct config, member), fallback, help, min, max, NULL,      \
-            false                                                                                  \
+        .section = (s), .name = (n), .type = (t), .offset = offsetof(struct config, m),            \
+        .fallback = (default_), .help = (text), .min = (least), .max = (most)                      \
     }
-#define C(section, name, member, fallback, choices, live, help)                                    \
+#define C(s, n, m, default_, words, at_once, text)                                                 \
     {                                                                                              \
-        section, name, SETTING_CHOICE, offsetof(struct config, member), fallback, help, 0, 0,      \
-            choices, live                                                                          \
+        .section = (s), .name = (n), .type = SETTING_CHOICE, .offset = offsetof(struct config, m), \
+        .fallback = (default_), .help = (text), .choices = (words), .live = (at_once)              \
     }
 
 #define DAY    (24 * 60 * 60)
@@ -50,10 +51,14 @@ static const struct setting settings[] = {
     S("listen", "imaps", SETTING_PORTS, listen[SERVICE_IMAPS], "993",
       "Users' programs read mail, with TLS from the first byte."),
 
-    {"tls", "certificate", SETTING_CERTIFICATES, offsetof(struct config, certificates), "",
-     "Certificate chain and private key, two PEM files. May stand several times; the names come "
-     "from the certificates, and the first answers for names that none has.",
-     0, 0, NULL, true},
+    {.section = "tls",
+     .name = "certificate",
+     .type = SETTING_CERTIFICATES,
+     .offset = offsetof(struct config, certificates),
+     .fallback = "",
+     .help = "Certificate chain and private key, two PEM files. May stand several times; the names "
+             "come from the certificates, and the first answers for names that none has.",
+     .live = true},
     C("tls", "profile", tls_profile, "modern", "modern bsi", false,
       "Ciphers and groups: modern, or bsi (TR-02102-2: neither ChaCha20 nor X25519)."),
 

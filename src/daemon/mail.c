@@ -305,12 +305,12 @@ static enum error open_all(struct mail *m, const struct config *c)
 
 static enum error listen_all(struct mail *m)
 {
+    const struct slice smtp_busy = SLICE(SMTP_BUSY_TEXT), imap_busy = SLICE(IMAP_BUSY_TEXT);
     const struct role_service services[] = {
-        {SERVICE_SUBMISSION, &smtp_submission_protocol, &m->submission, false, admit,
-         SLICE(SMTP_BUSY_TEXT)},
-        {SERVICE_SUBMISSIONS, &smtp_submission_protocol, &m->submission, true, admit, SLICE_NONE},
-        {SERVICE_IMAP, &imap_protocol, &m->imap, false, admit, SLICE(IMAP_BUSY_TEXT)},
-        {SERVICE_IMAPS, &imap_protocol, &m->imap, true, admit, SLICE_NONE},
+        {&smtp_submission_protocol, &m->submission, admit, smtp_busy, SERVICE_SUBMISSION, false},
+        {&smtp_submission_protocol, &m->submission, admit, SLICE_NONE, SERVICE_SUBMISSIONS, true},
+        {&imap_protocol, &m->imap, admit, imap_busy, SERVICE_IMAP, false},
+        {&imap_protocol, &m->imap, admit, SLICE_NONE, SERVICE_IMAPS, true},
     };
     enum error e = OK;
     for (size_t i = 0; !e && i < sizeof services / sizeof services[0]; i++)

@@ -66,12 +66,12 @@ must_use enum error role_begin(struct role *r, const struct role_start *start, c
                                enum tls_audience audience, const char *data);
 
 struct role_service {
-    enum config_service service;
     const struct protocol *protocol;
     void *arg;
-    bool implicit_tls;
     bool (*admit)(void *arg, struct ip peer);
     struct slice busy_text;
+    enum config_service service;
+    bool implicit_tls;
 };
 /* Hands the role's ports of that service to the runtime. */
 must_use enum error role_listen(struct role *r, const struct role_service *s);
