@@ -69,7 +69,8 @@ static const struct setting settings[] = {
     N("limits", "connections", SETTING_NUMBER, connections, "20000", 1, MAX_32,
       "Connections of one port."),
     N("limits", "connections_per_address", SETTING_NUMBER, connections_per_address, "50", 1, MAX_32,
-      "Connections of one client address (IPv6: of its /64) to a service."),
+      "Connections of one client address (IPv6: of its /64) to a service. Users' services do not "
+      "count guard.trusted and guard.proxies."),
     N("limits", "workers", SETTING_NUMBER, workers, "500", 2, 5000,
       "Connections of one role that are worked on in the same instant."),
 

@@ -156,6 +156,13 @@ static bool admit(void *service, struct ip peer)
     return admit_peer(&mail, peer);
 }
 
+/* A webmail host brings all its users' connections from one address. */
+static bool exempt(void *service, struct ip peer)
+{
+    struct guard *g = atomic_load(&mail.guard);
+    return guard_is_proxy(g, peer) || guard_is_trusted(g, peer);
+}
+
 /* --- The control socket --- */
 
 static enum error run_command(struct mail *m, struct slice request, struct buf *answer)
@@ -307,10 +314,12 @@ static enum error listen_all(struct mail *m)
 {
     const struct slice smtp_busy = SLICE(SMTP_BUSY_TEXT), imap_busy = SLICE(IMAP_BUSY_TEXT);
     const struct role_service services[] = {
-        {&smtp_submission_protocol, &m->submission, admit, smtp_busy, SERVICE_SUBMISSION, false},
-        {&smtp_submission_protocol, &m->submission, admit, SLICE_NONE, SERVICE_SUBMISSIONS, true},
-        {&imap_protocol, &m->imap, admit, imap_busy, SERVICE_IMAP, false},
-        {&imap_protocol, &m->imap, admit, SLICE_NONE, SERVICE_IMAPS, true},
+        {&smtp_submission_protocol, &m->submission, admit, exempt, smtp_busy, SERVICE_SUBMISSION,
+         false},
+        {&smtp_submission_protocol, &m->submission, admit, exempt, SLICE_NONE, SERVICE_SUBMISSIONS,
+         true},
+        {&imap_protocol, &m->imap, admit, exempt, imap_busy, SERVICE_IMAP, false},
+        {&imap_protocol, &m->imap, admit, exempt, SLICE_NONE, SERVICE_IMAPS, true},
     };
     enum error e = OK;
     for (size_t i = 0; !e && i < sizeof services / sizeof services[0]; i++)

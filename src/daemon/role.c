@@ -87,6 +87,7 @@ enum error role_listen(struct role *r, const struct role_service *s)
             .max_connections = (uint32_t)c->connections,
             .max_per_address = (uint32_t)c->connections_per_address,
             .admit = s->admit,
+            .exempt = s->exempt,
             .busy_text = s->busy_text,
         };
         enum error e = runtime_listen(r->runtime, &o);

@@ -69,6 +69,7 @@ struct role_service {
     const struct protocol *protocol;
     void *arg;
     bool (*admit)(void *arg, struct ip peer);
+    bool (*exempt)(void *arg, struct ip peer); /* from limits.connections_per_address; or NULL */
     struct slice busy_text;
     enum config_service service;
     bool implicit_tls;

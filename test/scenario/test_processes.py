@@ -324,6 +324,32 @@ def test_wrong_configuration_is_explained(tmp_path):
             assert len(r.stderr.splitlines()) == 1
 
 
+def greetings(d, service, n):
+    """The first line on each of n connections that are open at once."""
+    sockets, lines = [], []
+    try:
+        for _ in range(n):
+            s = socket.create_connection(("127.0.0.1", d.port(service)), 10)
+            sockets.append(s)
+            lines.append(s.makefile("rb").readline())
+    finally:
+        for s in sockets:
+            s.close()
+    return lines
+
+
+def test_connections_of_an_address(fresh_demo):
+    """The limit counts everybody's; on users' ports not a trusted webmail host's."""
+    strict = fresh_demo("strict", trust=())
+    lines = greetings(strict, "imap", 52)
+    assert all(line.startswith(b"* OK") for line in lines[:50]), lines
+    assert all(not line.startswith(b"* OK") for line in lines[50:]), lines[50:]
+    lines = greetings(strict, "smtp", 51)
+    assert lines[49].startswith(b"220") and not lines[50].startswith(b"220")
+    trusting = fresh_demo("trusting")
+    assert all(line.startswith(b"* OK") for line in greetings(trusting, "imap", 60))
+
+
 # --- Commands beside the running server ---
 
 def with_password(d, *args, password):
@@ -353,7 +379,8 @@ def test_account_life(fresh_demo):
     with d.smtp() as s:
         s.ehlo()
         s.mail("friend@sender.example")
-        assert s.rcpt("carla@example.org")[0] == 550
+        # The serving process hears of it some milliseconds later.
+        wait_for(lambda: s.rcpt("carla@example.org")[0] == 550, 2, "the suspension")
     d.command("account", "resume", "carla@example.org")
     d.command("account", "quota", "carla@example.org", "2G")
     assert json.loads(d.command("account", "show", "carla@example.org", "--json").stdout)["quota"] == 2 << 30
@@ -365,7 +392,7 @@ def test_account_life(fresh_demo):
     with d.smtp() as s:
         s.ehlo()
         s.mail("friend@sender.example")
-        assert s.rcpt("carla@example.org")[0] == 550
+        wait_for(lambda: s.rcpt("carla@example.org")[0] == 550, 2, "the removal")
 
 
 def test_passwords_never_come_from_arguments():
@@ -380,6 +407,7 @@ def test_domains_and_aliases(fresh_demo):
     d.command("domain", "alias", "example.com", "example.org")
     d.command("domain", "catch-all", "example.net", "ben@example.org")
     d.command("alias", "add", "info@example.org", "anna@example.org", "ben@example.org")
+    time.sleep(0.3)  # the serving process hears of it some milliseconds later
     with d.smtp() as s:
         s.sendmail("friend@sender.example", ["anna@example.com"], message("alias domain"))
         s.sendmail("friend@sender.example", ["anybody@example.net"], message("catch-all"))
