@@ -28,10 +28,12 @@ struct mail {
     struct imap_service imap;
     struct handover_server *handover; /* under lock */
     /* Held while bans are told (so that the last told is the newest), while the other role's new
-     * socket is taken over, while a command runs, and while guard and handover go away. */
+     * socket is taken over, and while guard and handover go away. */
     pthread_mutex_t lock;
     bool bans_told; /* a list that was not empty has been told */
-    bool ending;    /* commands come too late */
+    /* Held while a command runs, which may take long: a lock of its own. */
+    pthread_mutex_t command_lock;
+    bool ending; /* commands come too late */
     pthread_t commands;
 };
 
@@ -149,7 +151,8 @@ static bool admit_peer(struct mail *m, struct ip peer)
     return guard_admit(atomic_load(&m->guard), peer, NULL) != GUARD_MACHINE;
 }
 
-static struct mail mail = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static struct mail mail = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                           .command_lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool admit(void *service, struct ip peer)
 {
@@ -190,9 +193,9 @@ static enum error run_command(struct mail *m, struct slice request, struct buf *
 static enum error on_command(void *arg, struct slice request, struct buf *answer)
 {
     struct mail *m = arg;
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->command_lock);
     enum error e = m->ending ? ERR_CLOSED : run_command(m, request, answer);
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->command_lock);
     return e;
 }
 
@@ -394,8 +397,10 @@ int mail_main(const struct role_start *start)
     struct handover_server *h = mail.handover;
     struct guard *g = atomic_exchange(&mail.guard, NULL);
     mail.handover = NULL;
-    mail.ending = true;
     pthread_mutex_unlock(&mail.lock);
+    pthread_mutex_lock(&mail.command_lock);
+    mail.ending = true;
+    pthread_mutex_unlock(&mail.command_lock);
     handover_server_free(h, (int)start->config->stop_seconds * 1000);
     login_free(mail.login);
     store_close(mail.store);
