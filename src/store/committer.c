@@ -233,12 +233,14 @@ static void commit_group(struct shard *sh)
         e = transact(sh);
     if (e == OK)
         atomic_store(&sh->full_logged, false);
-    else
-        segment_back(&sh->log, segment, end);
-    if (e == ERR_FULL)
+    else if (e == ERR_FULL)
         note_full(sh);
-    else if (e != OK && e != ERR_AGAIN)
+    /* A commit that failed to sync may be on the disk all the same: then the bytes that its rows
+     * name must be there too, and only the next start knows. */
+    if (e != OK && e != ERR_FULL && e != ERR_AGAIN)
         shut(sh);
+    else if (e != OK)
+        segment_back(&sh->log, segment, end);
     work_publish(sh, e == OK);
     for (size_t g = 0; g < sh->n_group; g++)
         if (sh->group[g] != NULL)
