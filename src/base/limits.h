@@ -163,6 +163,7 @@
 #define LIMIT_HANDOVER_ENVELOPE   (16 * 1024 * 1024)
 #define LIMIT_HANDOVER_MESSAGE    (1024 * 1024 * 1024)
 #define LIMIT_HANDOVER_COPY       (64 * 1024) /* up to here a message is copied, not mapped */
+#define LIMIT_HANDOVER_SMALL      (32 * 1024) /* up to here it needs no memfd at all */
 #define LIMIT_HANDOVER_RECIPIENTS 20000       /* of one message */
 #define LIMIT_HANDOVER_BANS       1000000
 

@@ -289,21 +289,21 @@ enum error handover_resolve(struct handover_client *c, struct slice recipient, u
     return e;
 }
 
-/* Puts an envelope that is too long for a record into a sealed memfd. */
-static enum error long_envelope(struct slice envelope, int *out)
+/* Puts what is too long for a record into a sealed memfd. */
+static enum error into_memfd(const char *name, struct slice bytes, int *out)
 {
     int fd;
-    enum error e = ipc_memfd("envelope", &fd);
+    enum error e = ipc_memfd(name, &fd);
     if (e != OK)
         return e;
-    while (envelope.n > 0) {
-        ssize_t n = write(fd, envelope.p, envelope.n);
+    while (bytes.n > 0) {
+        ssize_t n = write(fd, bytes.p, bytes.n);
         if (n <= 0 && errno != EINTR) {
             close(fd);
             return ERR_IO;
         }
         if (n > 0)
-            envelope = slice_from(envelope, (size_t)n);
+            bytes = slice_from(bytes, (size_t)n);
     }
     e = ipc_memfd_seal(fd);
     if (e != OK) {
@@ -317,11 +317,19 @@ static enum error long_envelope(struct slice envelope, int *out)
 /* Room that a record needs around the envelope. */
 #define RECORD_HEAD 64
 
-static enum error send_deliver(int fd, uint64_t id, struct slice envelope, int memfd)
+static enum error send_small(int fd, uint64_t id, struct slice envelope, struct slice message)
+{
+    autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
+    record_write_deliver_small(id, envelope, message, &b);
+    enum error e = buf_check(&b);
+    return e != OK ? e : ipc_send(fd, buf_slice(&b), NULL, 0, LIMIT_HANDOVER_MS);
+}
+
+static enum error send_memfd(int fd, uint64_t id, struct slice envelope, int memfd)
 {
     autofd second = -1;
     bool is_long = envelope.n > LIMIT_HANDOVER_RECORD - RECORD_HEAD;
-    enum error e = is_long ? long_envelope(envelope, &second) : OK;
+    enum error e = is_long ? into_memfd("envelope", envelope, &second) : OK;
     if (e != OK)
         return e;
     autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
@@ -331,10 +339,23 @@ static enum error send_deliver(int fd, uint64_t id, struct slice envelope, int m
     return e != OK ? e : ipc_send(fd, buf_slice(&b), fds, is_long ? 2 : 1, LIMIT_HANDOVER_MS);
 }
 
-enum error handover_deliver(struct handover_client *c, const struct handover_envelope *e, int memfd,
-                            enum handover_status *status)
+static enum error send_deliver(int fd, uint64_t id, struct slice envelope,
+                               const struct handover_message *m)
 {
-    if (e->n_recipients == 0 || e->n_recipients > LIMIT_HANDOVER_RECIPIENTS)
+    if (m->memfd >= 0)
+        return send_memfd(fd, id, envelope, m->memfd);
+    if (envelope.n + m->small.n <= LIMIT_HANDOVER_RECORD - RECORD_HEAD)
+        return send_small(fd, id, envelope, m->small);
+    autofd memfd = -1; /* so many recipients that both do not fit */
+    enum error e = into_memfd("message", m->small, &memfd);
+    return e != OK ? e : send_memfd(fd, id, envelope, memfd);
+}
+
+enum error handover_deliver(struct handover_client *c, const struct handover_envelope *e,
+                            const struct handover_message *m, enum handover_status *status)
+{
+    if (e->n_recipients == 0 || e->n_recipients > LIMIT_HANDOVER_RECIPIENTS ||
+        (m->memfd < 0 && m->small.n > LIMIT_HANDOVER_SMALL))
         return ERR_INPUT;
     autobuf envelope = BUF_INIT(LIMIT_HANDOVER_ENVELOPE);
     record_write_envelope(e, &envelope);
@@ -345,7 +366,7 @@ enum error handover_deliver(struct handover_client *c, const struct handover_env
     enum error error = begin(c, &w, &l);
     if (error != OK)
         return error;
-    error = send_deliver(l->fd, w.id, buf_slice(&envelope), memfd);
+    error = send_deliver(l->fd, w.id, buf_slice(&envelope), m);
     return finish(c, &w, l, error);
 }
 

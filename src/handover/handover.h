@@ -1,13 +1,13 @@
 /* What crosses between `edge` and `mail`: requests with their answers over one SOCK_SEQPACKET pair.
  *
  *   edge -> mail   resolve  (recipient, announced size)    -> status
- *   edge -> mail   deliver  (envelope, verdict, memfd)     -> one status a recipient
+ *   edge -> mail   deliver  (envelope, verdict, message)   -> one status a recipient
  *   mail -> edge   banned   (addresses closed for the whole machine; no answer)
  *
  * `relay` (mail -> edge) joins when the queue delivers. A message crosses as a sealed memfd:
- * immutable, no copy, no temporary file. Every record is typed, length-checked and bounded; a
- * malformed one from the other side is answered by dropping it and one log line, never by trust:
- * `edge` talks to strangers. */
+ * immutable, no copy, no temporary file; a small one within its record, which costs less. Every
+ * record is typed, length-checked and bounded; a malformed one from the other side is answered by
+ * dropping it and one log line, never by trust: `edge` talks to strangers. */
 #ifndef DEPESCHE_HANDOVER_HANDOVER_H
 #define DEPESCHE_HANDOVER_HANDOVER_H
 
@@ -62,9 +62,16 @@ must_use enum error handover_client_new(int fd,
  * Thread-safe. */
 must_use enum error handover_resolve(struct handover_client *c, struct slice recipient,
                                      uint64_t size, enum handover_status *out);
+/* A message: a sealed memfd that stays the caller's, or, with memfd -1, its bytes, at most
+ * LIMIT_HANDOVER_SMALL. */
+struct handover_message {
+    int memfd;
+    struct slice small;
+};
 /* status has room for n_recipients. On an error nothing is known to be kept: defer. */
 must_use enum error handover_deliver(struct handover_client *c, const struct handover_envelope *e,
-                                     int memfd, enum handover_status *status);
+                                     const struct handover_message *m,
+                                     enum handover_status *status);
 /* False once `mail` is gone; a new pair comes with a new edge connection (handover_client_replace).
  */
 bool handover_client_alive(struct handover_client *c);
@@ -77,7 +84,8 @@ void handover_client_free(struct handover_client *c);
 /* What the server side does with requests; called on its worker threads, may block for a commit. */
 struct handover_service {
     enum handover_status (*resolve)(void *arg, struct slice recipient, uint64_t size);
-    /* raw is the mapped memfd without the trace field. Fills status[n_recipients]. */
+    /* raw is the message without the trace field; it stays during the call. Fills
+     * status[n_recipients]. */
     void (*deliver)(void *arg, const struct handover_envelope *e, struct slice raw,
                     enum handover_status *status);
     void *arg;

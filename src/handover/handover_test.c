@@ -73,6 +73,20 @@ static int end(void **state)
     return 0;
 }
 
+static enum error send_small(struct world *w, struct slice text, size_t n,
+                             enum handover_status *status)
+{
+    struct handover_recipient *r = mem_array(n, sizeof *r);
+    for (size_t i = 0; i < n; i++)
+        r[i].address = slice_str(i % 2 == 0 ? "anna@example.org" : "nobody@example.org");
+    const struct handover_envelope e = {
+        .sender = SLICE("a@b.example"), .recipients = r, .n_recipients = n};
+    enum error error =
+        handover_deliver(w->client, &e, &(struct handover_message){-1, text}, status);
+    mem_free(r);
+    return error;
+}
+
 static enum error send_message(struct world *w, const char *text, const char *const *to, size_t n,
                                enum handover_status *status)
 {
@@ -85,7 +99,8 @@ static enum error send_message(struct world *w, const char *text, const char *co
     assert_int_equal(ipc_memfd("test", &fd), OK);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     assert_int_equal(ipc_memfd_seal(fd), OK);
-    enum error error = handover_deliver(w->client, &e, fd, status);
+    enum error error =
+        handover_deliver(w->client, &e, &(struct handover_message){.memfd = fd}, status);
     close(fd);
     mem_free(r);
     return error;
@@ -136,6 +151,27 @@ static void a_big_message(void **state)
         mem_free(text);
     }
     assert_int_equal(atomic_load(&w->bytes), 2 * LIMIT_HANDOVER_COPY + 1);
+}
+
+/* Within the record, also when it is empty; beside it when its envelope is long. */
+static void small_messages(void **state)
+{
+    struct world *w = *state;
+    enum { MANY = 10000 };
+    enum handover_status *s = mem_array(MANY, sizeof *s);
+    char *text = mem_alloc(LIMIT_HANDOVER_SMALL + 1);
+    memset(text, 'x', LIMIT_HANDOVER_SMALL + 1);
+    assert_int_equal(send_small(w, SLICE(""), 1, s), OK);
+    assert_int_equal(atomic_load(&w->bytes), 0);
+    assert_int_equal(send_small(w, slice_of(text, LIMIT_HANDOVER_SMALL), 2, s), OK);
+    assert_int_equal(atomic_load(&w->bytes), LIMIT_HANDOVER_SMALL);
+    assert_true(s[0] == HANDOVER_OK && s[1] == HANDOVER_UNKNOWN);
+    assert_int_equal(send_small(w, slice_of(text, LIMIT_HANDOVER_SMALL), MANY, s), OK);
+    assert_int_equal(atomic_load(&w->bytes), 2 * LIMIT_HANDOVER_SMALL);
+    assert_true(s[MANY - 2] == HANDOVER_OK && s[MANY - 1] == HANDOVER_UNKNOWN);
+    assert_int_equal(send_small(w, slice_of(text, LIMIT_HANDOVER_SMALL + 1), 1, s), ERR_INPUT);
+    mem_free(text);
+    mem_free(s);
 }
 
 /* A message that its sender could still change does not reach the service. */
@@ -304,6 +340,7 @@ int main(void)
         TEST(ask),
         TEST(many_recipients),
         TEST(a_big_message),
+        TEST(small_messages),
         TEST(unsealed_is_not_taken),
         TEST(many_at_once),
         TEST(bans),

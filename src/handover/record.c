@@ -30,6 +30,14 @@ void record_write_deliver(uint64_t id, const struct slice *envelope, struct buf 
         buf_bytes(out, *envelope);
 }
 
+void record_write_deliver_small(uint64_t id, struct slice envelope, struct slice message,
+                                struct buf *out)
+{
+    head(RECORD_DELIVER_SMALL, id, out);
+    buf_bytes(out, envelope);
+    buf_bytes(out, message);
+}
+
 void record_write_statuses(enum record_type type, uint64_t id, const enum handover_status *status,
                            size_t n, struct buf *out)
 {
@@ -71,6 +79,10 @@ enum error record_read(struct slice bytes, struct record *out)
         r.envelope = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
         break;
     case RECORD_DELIVER_LONG:
+        break;
+    case RECORD_DELIVER_SMALL:
+        r.envelope = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
+        r.message = cur_bytes(&c, LIMIT_HANDOVER_SMALL);
         break;
     case RECORD_RESOLVED:
     case RECORD_DELIVERED:

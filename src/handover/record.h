@@ -10,12 +10,13 @@
 #include "handover/handover.h"
 
 enum record_type {
-    RECORD_RESOLVE = 1,  /* edge -> mail: recipient, size */
-    RECORD_DELIVER,      /* edge -> mail: envelope; the message's memfd comes along */
-    RECORD_DELIVER_LONG, /* edge -> mail: the envelope is in a second memfd */
-    RECORD_RESOLVED,     /* mail -> edge: one status */
-    RECORD_DELIVERED,    /* mail -> edge: one status a recipient */
-    RECORD_BANNED,       /* mail -> edge: a piece of the list of addresses */
+    RECORD_RESOLVE = 1,   /* edge -> mail: recipient, size */
+    RECORD_DELIVER,       /* edge -> mail: envelope; the message's memfd comes along */
+    RECORD_DELIVER_LONG,  /* edge -> mail: the envelope is in a second memfd */
+    RECORD_RESOLVED,      /* mail -> edge: one status */
+    RECORD_DELIVERED,     /* mail -> edge: one status a recipient */
+    RECORD_BANNED,        /* mail -> edge: a piece of the list of addresses */
+    RECORD_DELIVER_SMALL, /* edge -> mail: envelope and message */
 };
 
 struct record {
@@ -23,7 +24,8 @@ struct record {
     uint64_t id;
     struct slice recipient; /* RESOLVE */
     uint64_t size;          /* RESOLVE */
-    struct slice envelope;  /* DELIVER: for record_read_envelope() */
+    struct slice envelope;  /* DELIVER, DELIVER_SMALL: for record_read_envelope() */
+    struct slice message;   /* DELIVER_SMALL */
     struct slice statuses;  /* RESOLVED, DELIVERED: a byte each, all known values */
     struct slice addresses; /* BANNED: 16 bytes each */
     bool first, last;       /* BANNED: of the list */
@@ -35,6 +37,8 @@ struct record {
 void record_write_resolve(uint64_t id, struct slice recipient, uint64_t size, struct buf *out);
 /* envelope NULL: it comes as a memfd (DELIVER_LONG). */
 void record_write_deliver(uint64_t id, const struct slice *envelope, struct buf *out);
+void record_write_deliver_small(uint64_t id, struct slice envelope, struct slice message,
+                                struct buf *out);
 void record_write_statuses(enum record_type type, uint64_t id, const enum handover_status *status,
                            size_t n, struct buf *out);
 void record_write_banned(const struct ip *ips, size_t n, bool first, bool last, struct buf *out);

@@ -23,6 +23,8 @@ static void record_again(struct slice in)
         record_write_deliver(r.id, &r.envelope, &b);
     else if (r.type == RECORD_DELIVER_LONG)
         record_write_deliver(r.id, NULL, &b);
+    else if (r.type == RECORD_DELIVER_SMALL)
+        record_write_deliver_small(r.id, r.envelope, r.message, &b);
     else
         return;
     must_equal(in, buf_slice(&b));

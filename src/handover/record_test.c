@@ -99,6 +99,13 @@ static void requests_and_answers(void **state)
     record_write_deliver(3, NULL, &b);
     assert_int_equal(record_read(buf_slice(&b), &r), OK);
     assert_int_equal(r.type, RECORD_DELIVER_LONG);
+    buf_reset(&b);
+    record_write_deliver_small(4, SLICE("envelope"), SLICE("message"), &b);
+    assert_int_equal(record_read(buf_slice(&b), &r), OK);
+    assert_true(r.type == RECORD_DELIVER_SMALL && r.id == 4);
+    assert_true(slice_eq(r.envelope, SLICE("envelope")) && slice_eq(r.message, SLICE("message")));
+    for (size_t n = 0; n < b.n; n++)
+        assert_int_equal(record_read(slice_sub(buf_slice(&b), 0, n), &r), ERR_INPUT);
 
     buf_reset(&b);
     struct ip ips[2] = {{{1}}, {{2}}};

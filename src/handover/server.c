@@ -70,6 +70,7 @@ static enum error take_message(const struct worker *w, int memfd, struct slice *
     return *mapped ? ipc_memfd_map(memfd, LIMIT_HANDOVER_MESSAGE, raw) : e;
 }
 
+/* The message is the memfd's, or when that is -1, the record's own. */
 static void deliver(const struct worker *w, const struct record *r, int memfd,
                     struct slice envelope)
 {
@@ -81,9 +82,9 @@ static void deliver(const struct worker *w, const struct record *r, int memfd,
         return;
     }
     enum handover_status *status = arena_array(&a, e.n_recipients, sizeof *status);
-    struct slice raw;
-    bool mapped;
-    if (!status || take_message(w, memfd, &raw, &mapped) != OK) {
+    struct slice raw = r->message;
+    bool mapped = false;
+    if (!status || (memfd >= 0 && take_message(w, memfd, &raw, &mapped) != OK)) {
         malformed("message");
         return;
     }
@@ -117,6 +118,8 @@ static void serve(const struct worker *w, const struct ipc_record *in)
     } else if (r.type == RECORD_RESOLVE && in->n_fds == 0) {
         enum handover_status status = service->resolve(service->arg, r.recipient, r.size);
         answer(w->end->fd, RECORD_RESOLVED, r.id, &status, 1);
+    } else if (r.type == RECORD_DELIVER_SMALL && in->n_fds == 0) {
+        deliver(w, &r, -1, r.envelope);
     } else if (r.type == RECORD_DELIVER && in->n_fds == 1) {
         deliver(w, &r, in->fds[0], r.envelope);
     } else if (r.type == RECORD_DELIVER_LONG && in->n_fds == 2) {

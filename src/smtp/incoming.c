@@ -1,4 +1,5 @@
-/* The message on its way in: from the wire straight into a memfd. */
+/* The message on its way in: from the wire straight into a memfd, or, as long as it is small, into
+ * memory of our own. */
 #include "base/mem.h"
 #include "net/ipc.h"
 #include "smtp/session.h"
@@ -12,10 +13,12 @@ static _Atomic uint64_t in_flight;
 
 static void throw_away(struct smtp_incoming *in)
 {
-    if (in->fd < 0)
+    if (!in->open)
         return;
-    close(in->fd);
+    auto_close(&in->fd);
     in->fd = -1;
+    buf_free(&in->small);
+    in->open = false;
     atomic_fetch_sub(&in_flight, in->size);
 }
 
@@ -32,15 +35,19 @@ static void refuse(struct smtp_incoming *in, enum smtp_reply why)
     throw_away(in);
 }
 
-/* Opens the memfd; what is submitted keeps room in front for its new header. */
+/* What is submitted is changed in its memfd, and keeps room in front for its new header. */
 static enum smtp_reply begin(struct smtp_session *s)
 {
     struct smtp_incoming *in = &s->in;
     smtp_incoming_reset(s);
-    if (atomic_load(&in_flight) >= LIMIT_SMTP_IN_FLIGHT || ipc_memfd("message", &in->fd) != OK)
+    if (atomic_load(&in_flight) >= LIMIT_SMTP_IN_FLIGHT)
         return REPLY_NO_ROOM;
-    in->front = s->face->submission ? LIMIT_SMTP_FRONT_ROOM : 0;
-    if (in->front > 0 && lseek(in->fd, (off_t)in->front, SEEK_SET) < 0) {
+    in->open = true;
+    buf_init(&in->small, LIMIT_HANDOVER_SMALL);
+    if (!s->face->submission)
+        return REPLY_NONE;
+    in->front = LIMIT_SMTP_FRONT_ROOM;
+    if (ipc_memfd("message", &in->fd) != OK || lseek(in->fd, (off_t)in->front, SEEK_SET) < 0) {
         throw_away(in);
         return REPLY_NO_ROOM;
     }
@@ -57,7 +64,29 @@ struct writer {
     size_t bytes;
 };
 
-/* Writes what is gathered, or refuses the message. */
+/* Memory takes all or says why not. */
+static bool write_all(int fd, const struct iovec *v, int n, size_t bytes)
+{
+    ssize_t done;
+    do
+        done = writev(fd, v, n);
+    while (done < 0 && errno == EINTR);
+    return done >= 0 && (size_t)done == bytes;
+}
+
+static bool write_memfd(const struct writer *w)
+{
+    struct smtp_incoming *in = &w->s->in;
+    if (in->fd < 0) {
+        const struct iovec before = {in->small.p, in->small.n};
+        if (ipc_memfd("message", &in->fd) != OK || !write_all(in->fd, &before, 1, in->small.n))
+            return false;
+        buf_free(&in->small);
+    }
+    return write_all(in->fd, w->run, w->n, w->bytes);
+}
+
+/* Keeps what is gathered, or refuses the message. */
 static void write_runs(const struct writer *w)
 {
     struct smtp_incoming *in = &w->s->in;
@@ -71,19 +100,18 @@ static void write_runs(const struct writer *w)
         return;
     }
     in->size += w->bytes;
-    ssize_t n;
-    do
-        n = writev(in->fd, w->run, w->n);
-    while (n < 0 && errno == EINTR);
-    /* Memory takes all or says why not. */
-    if (n < 0 || (size_t)n != w->bytes)
+    if (in->fd < 0 && in->small.n + w->bytes <= LIMIT_HANDOVER_SMALL) {
+        for (int i = 0; i < w->n; i++)
+            buf_add(&in->small, slice_of(w->run[i].iov_base, w->run[i].iov_len));
+    } else if (!write_memfd(w)) {
         refuse(in, REPLY_NO_ROOM);
+    }
 }
 
 /* Empties the writer in every case: of a refused message the runs are dropped. */
 static void write_out(struct writer *w)
 {
-    if (w->s->in.fd >= 0 && w->n > 0)
+    if (w->s->in.open && w->n > 0)
         write_runs(w);
     w->n = 0;
     w->bytes = 0;
@@ -183,7 +211,7 @@ static void end_chunk(struct smtp_session *s)
     }
     content_chunks_end(&s->in.content);
     /* Every message that is kept ends with a line end. */
-    if (s->in.content.mid_line && s->in.fd >= 0) {
+    if (s->in.content.mid_line && s->in.open) {
         struct writer w = {.s = s};
         add_run(&w, SLICE("\r\n"));
         write_out(&w);

@@ -38,7 +38,8 @@ static enum smtp_reply hand_over(struct smtp_session *s, const struct handover_e
 {
     size_t n = e->n_recipients;
     enum handover_status *status = mem_array(n, sizeof *status);
-    enum error error = handover_deliver(service(s)->handover, e, s->in.fd, status);
+    const struct handover_message m = {s->in.fd, buf_slice(&s->in.small)};
+    enum error error = handover_deliver(service(s)->handover, e, &m, status);
     enum smtp_reply r;
     if (error == OK) {
         enum smtp_reply *each = mem_array(n, sizeof *each);
@@ -72,7 +73,7 @@ static enum smtp_reply message(struct smtp_session *s)
     };
     autobuf field = BUF_INIT(LIMIT_SMTP_TRACE);
     trace_received(&trace, &field);
-    if (field.failed || ipc_memfd_seal(s->in.fd) != OK)
+    if (field.failed || (s->in.fd >= 0 && ipc_memfd_seal(s->in.fd) != OK))
         return REPLY_TEMPORARY;
     const struct handover_envelope e = {
         .peer = s->peer,

@@ -187,6 +187,41 @@ static void a_message(void **state)
     test_smtp_close(&c);
 }
 
+/* Around the size from which on it is kept in a memfd, and far above. */
+static void sizes(void **state)
+{
+    struct world *w = *state;
+    static const size_t sizes[] = {LIMIT_HANDOVER_SMALL - 2, LIMIT_HANDOVER_SMALL,
+                                   LIMIT_HANDOVER_SMALL + 2, 3 * LIMIT_HANDOVER_SMALL, 14};
+    struct test_smtp c = at_data(w);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        autobuf sent = BUF_INIT(200000);
+        autobuf kept = BUF_INIT(200000);
+        for (size_t line = 0; kept.n < sizes[i]; line++) {
+            buf_lit(&sent, "..");
+            buf_lit(&kept, ".");
+            size_t n = sizes[i] - kept.n < 80 ? sizes[i] - kept.n - 2 : 70;
+            for (size_t k = 0; k < n; k++) {
+                buf_byte(&sent, (uint8_t)('a' + (line + k) % 26));
+                buf_byte(&kept, (uint8_t)('a' + (line + k) % 26));
+            }
+            buf_lit(&sent, "\r\n");
+            buf_lit(&kept, "\r\n");
+        }
+        buf_lit(&sent, ".\r\n");
+        if (i > 0) {
+            say(&c, "MAIL FROM:<a@sender.example>", "250");
+            say(&c, "RCPT TO:<anna@example.org>", "250");
+            say(&c, "DATA", "354");
+        }
+        put_bytes(&c, buf_slice(&sent));
+        expect(&c, "250 2.0.0");
+        assert_int_equal(w->raw.n, sizes[i]);
+        assert_true(slice_eq(buf_slice(&w->raw), buf_slice(&kept)));
+    }
+    test_smtp_close(&c);
+}
+
 static void recipients(void **state)
 {
     struct world *w = *state;
@@ -583,11 +618,12 @@ static void stopping(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(announces),     TEST(a_message),        TEST(recipients),   TEST(parameters_arrive),
-        TEST(chunking),      TEST(pipelining),       TEST(byte_by_byte), TEST(speaking_out_of_turn),
-        TEST(bad_lines),     TEST(too_many_refused), TEST(bad_content),  TEST(under_tls),
-        TEST(tls_injection), TEST(verdicts),         TEST(without_mail), TEST(stopping),
-        TEST(rubbish),
+        TEST(announces),    TEST(a_message),         TEST(sizes),
+        TEST(recipients),   TEST(parameters_arrive), TEST(chunking),
+        TEST(pipelining),   TEST(byte_by_byte),      TEST(speaking_out_of_turn),
+        TEST(bad_lines),    TEST(too_many_refused),  TEST(bad_content),
+        TEST(under_tls),    TEST(tls_injection),     TEST(verdicts),
+        TEST(without_mail), TEST(stopping),          TEST(rubbish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

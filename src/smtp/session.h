@@ -20,7 +20,9 @@ enum smtp_mode {
 
 /* A message on its way in. */
 struct smtp_incoming {
-    int fd; /* -1: none */
+    bool open;        /* it is being kept ... */
+    int fd;           /* ... in a memfd, or while that is -1 ... */
+    struct buf small; /* ... here */
     uint64_t size;
     size_t front; /* bytes kept free in front */
     struct content content;
