@@ -45,21 +45,25 @@ static void drop(struct view *v, uint32_t seq)
 
 static void drop_uid(struct view *v, uint32_t uid)
 {
-    for (uint32_t i = 0; i < v->n; i++) {
-        if (v->message[i].uid == uid) {
-            drop(v, i + 1);
+    /* Its number may have been told but never its uid: as uids grow with numbers, it is then one of
+     * the unknown ones behind the greatest smaller uid; which of them makes no difference. */
+    uint32_t unknown = 0;
+    for (uint32_t seq = 1; seq <= v->n; seq++) {
+        uint32_t known = v->message[seq - 1].uid;
+        if (known == uid) {
+            drop(v, seq);
             return;
         }
+        if (known > uid)
+            break;
+        if (known != 0)
+            unknown = 0;
+        else if (unknown == 0)
+            unknown = seq;
     }
-    /* It came and went between two looks, or its number was told but never its uid: as uids grow
-     * with numbers, it is one of the unknown ones behind all smaller known uids. */
-    for (uint32_t i = 0; i < v->n; i++) {
-        if (v->message[i].uid == 0) {
-            drop(v, i + 1);
-            return;
-        }
-    }
-    fail_msg("uid %u vanished, but was not there", (unsigned)uid);
+    if (unknown == 0)
+        fail_msg("uid %u vanished, but was not there", (unsigned)uid);
+    drop(v, unknown);
 }
 
 static void see_vanished(struct view *v, const char *set)
