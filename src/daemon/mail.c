@@ -8,6 +8,7 @@
 #include "config/control.h"
 #include "daemon/role.h"
 #include "imap/imap.h"
+#include "message/charset.h"
 #include "smtp/smtp.h"
 #include <errno.h>
 #include <stdatomic.h>
@@ -363,6 +364,7 @@ static enum error mail_serve(struct mail *m, const struct role_start *start)
     const struct config *c = start->config;
     /* SQLite's large sorts go where this process may write. */
     setenv("SQLITE_TMPDIR", c->data, 1);
+    charset_prepare(); /* from files that the sandbox hides */
     enum error e = role_begin(&m->role, start, "mail", TLS_FOR_USERS, c->data);
     if (!e)
         e = open_all(m, c);

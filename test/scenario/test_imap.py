@@ -1,4 +1,5 @@
 """IMAP through Python's imaplib and through a raw line client."""
+import base64
 import imaplib
 import re
 import socket
@@ -155,6 +156,22 @@ def test_append_search_fetch(box):
         assert any(re.match(r"\* SEARCH 1( |$)", g) for g in got), (query, got)
     row = box.ok("FETCH 1 (FLAGS ENVELOPE BODYSTRUCTURE RFC822.SIZE BODY.PEEK[TEXT]<0.4>)")[0]
     assert "$Work" in row and "BODYSTRUCTURE (" in row and "BODY[TEXT]<0> {4}\r\nText" in row
+
+
+@pytest.mark.parametrize("charset", ["koi8-r", "iso-2022-jp", "gb18030", "iso-8859-15", "windows-1251"])
+def test_search_in_foreign_charsets(box, charset):
+    """The converters are there although the sandbox hides the C library's files."""
+    word = {"iso-2022-jp": "日本語", "gb18030": "汉语拼音", "iso-8859-15": "Œuvre€"}.get(charset, "привет")
+    text = (f"Subject: =?{charset}?B?{base64.b64encode(word.encode(charset)).decode()}?=\r\n"
+            f"MIME-Version: 1.0\r\nContent-Type: text/plain; charset={charset}\r\n\r\n").encode()
+    box.append(box.name, text + word.encode(charset) + b"\r\n")
+    box.ok(f"SELECT {box.name}")
+    for key in ("BODY", "SUBJECT"):
+        needle = word.encode()
+        box.tag += 1
+        box.send(b"t%d SEARCH CHARSET UTF-8 %s {%d+}\r\n%s\r\n" % (box.tag, key.encode(), len(needle), needle))
+        got, end = box.finish(f"t{box.tag} ")
+        assert end.startswith("OK") and any(re.match(r"\* SEARCH 1( |$)", g) for g in got), (key, got, end)
 
 
 def test_two_sessions_see_each_other(demo, box):
