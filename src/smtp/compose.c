@@ -11,6 +11,7 @@
  * client's machine and program. */
 static const char *const dropped[] = {
     "Bcc",
+    "Resent-Bcc",
     "Return-Path",
     "Delivered-To",
     "User-Agent",
@@ -39,6 +40,121 @@ struct seen {
     char domain[LIMIT_DOMAIN + 1]; /* of the first From */
 };
 
+/* Where the scan of an address list stands. */
+struct scan {
+    struct slice in;
+    bool group;      /* between a group's ':' and its ';' */
+    bool ended;      /* behind a group's ';' or a '>': only a comma can follow */
+    bool angle;      /* this mailbox has its <...> */
+    size_t at_signs; /* of this mailbox */
+    size_t mailboxes;
+};
+
+/* Over what stands up to `close`, with quoted pairs; `open` nests when it is not 0. */
+static bool skip_quoted(struct slice *in, uint8_t open, uint8_t close)
+{
+    for (size_t i = 1, depth = 1; i < in->n; i++) {
+        uint8_t c = in->p[i];
+        if (c == '\\')
+            i++;
+        else if (c == close)
+            depth--;
+        else if (open && c == open)
+            depth++;
+        if (depth == 0) {
+            *in = slice_from(*in, i + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One mailbox has ended: it has exactly one address; only a group may have none. */
+static bool end_mailbox(struct scan *s)
+{
+    bool none = s->at_signs == 0 && !s->angle && (s->group || s->ended);
+    bool good = s->at_signs == 1 || none;
+    s->ended = s->angle = false;
+    s->at_signs = 0;
+    return good && ++s->mailboxes <= LIMIT_ADDRESSES / 2;
+}
+
+/* The address in angle brackets, without a source route. */
+static bool scan_angle(struct scan *s)
+{
+    if (s->ended || s->at_signs > 0)
+        return false;
+    s->angle = s->ended = true;
+    s->in = slice_from(s->in, 1);
+    while (s->in.n > 0) {
+        uint8_t c = s->in.p[0];
+        if (c == '"' || c == '(') {
+            if (!skip_quoted(&s->in, c == '(' ? '(' : 0, c == '(' ? ')' : '"'))
+                return false;
+            continue;
+        }
+        if (c == '<' || c == ',' || c == ';')
+            return false;
+        s->at_signs += c == '@';
+        s->in = slice_from(s->in, 1);
+        if (c == '>')
+            return true;
+    }
+    return false;
+}
+
+/* One byte that stands outside of quotes, comments and brackets. */
+static bool scan_byte(struct scan *s, uint8_t c)
+{
+    switch (c) {
+    case ',':
+        return end_mailbox(s);
+    case ':': /* after a group's name */
+        if (s->group || s->ended || s->at_signs > 0)
+            return false;
+        s->group = true;
+        return true;
+    case ';':
+        if (!s->group || !end_mailbox(s))
+            return false;
+        s->group = false;
+        s->ended = true;
+        return true;
+    case '@':
+        s->at_signs++;
+        break;
+    case '>':
+        return false;
+    default:
+        break;
+    }
+    return !s->ended || c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Can the list be read in one way only? Readers differ in what they make of "<a@b> <c@d>" or
+ * "a@b; c@d", and what one of them shows as the sender must be the account's. */
+static bool is_clear(struct slice value)
+{
+    struct scan s = {.in = value};
+    while (s.in.n > 0) {
+        uint8_t c = s.in.p[0];
+        if (c == '(' || c == '"') {
+            if (c == '"' && s.ended)
+                return false;
+            if (!skip_quoted(&s.in, c == '(' ? '(' : 0, c == '(' ? ')' : '"'))
+                return false;
+        } else if (c == '<') {
+            if (!scan_angle(&s))
+                return false;
+        } else {
+            if (!scan_byte(&s, c))
+                return false;
+            s.in = slice_from(s.in, 1);
+        }
+    }
+    return !s.group && end_mailbox(&s);
+}
+
 /* Every address of the field must be the account's. */
 static enum smtp_reply check_addresses(const struct compose *c, struct arena *a, struct slice value,
                                        struct seen *seen)
@@ -62,7 +178,9 @@ static enum smtp_reply check_addresses(const struct compose *c, struct arena *a,
             (!ascii_only(x->host) || slice_cstr(x->host, seen->domain, sizeof seen->domain) != OK))
             seen->domain[0] = '\0';
     }
-    return found ? REPLY_NONE : REPLY_NO_FROM;
+    if (!found)
+        return REPLY_NO_FROM;
+    return is_clear(value) ? REPLY_NONE : REPLY_UNCLEAR_FROM;
 }
 
 static enum smtp_reply check_field(const struct compose *c, struct arena *a,

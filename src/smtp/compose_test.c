@@ -1,4 +1,5 @@
 /* Tests of what submission does to a header. */
+#include "base/limits.h"
 #include "smtp/compose.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +32,22 @@ static void judged(void **state)
         {"from:chef@bank.example\r\n\r\n", REPLY_NOT_YOUR_FROM},
         {"From: anna@example.org\r\nSender: chef@bank.example\r\n\r\n", REPLY_NOT_YOUR_FROM},
         {"From: anna@example.org\r\nSender:\r\n\r\n", REPLY_NOT_YOUR_FROM},
+        /* What one reader takes for Anna's and another for the chef's. */
+        {"From: <anna@example.org> <chef@bank.example>\r\n\r\n", REPLY_UNCLEAR_FROM},
+        {"From: <anna@example.org>chef@bank.example\r\n\r\n", REPLY_UNCLEAR_FROM},
+        {"From: =?utf-8?q?<anna@example.org>?= <chef@bank.example>\r\n\r\n", REPLY_UNCLEAR_FROM},
+        {"From: anna@example.org; chef@bank.example\r\n\r\n", REPLY_UNCLEAR_FROM},
+        {"From: anna@example.org chef@bank.example\r\n\r\n", REPLY_UNCLEAR_FROM},
+        {"From: <@bank.example:anna@example.org>\r\n\r\n", REPLY_UNCLEAR_FROM},
+        {"From: anna@example.org (chef@bank.example\r\n\r\n", REPLY_NOT_YOUR_FROM},
+        {"From: anna@example.org\r\nSender: <anna@example.org> <b@c>\r\n\r\n", REPLY_UNCLEAR_FROM},
+        {"From: (a (b\\)) c) \"\\\" <x@y>\" (d)\r\n <anna@example.org> (e) , office@example.org "
+         "(f)\r\n"
+         "\r\n",
+         REPLY_NONE},
+        {"From: Us: anna@example.org, O <office@example.org>;\r\n\r\n", REPLY_NONE},
+        {"From: Us:;, anna@example.org\r\n\r\n", REPLY_NONE},
+        {"From: Us: anna@example.org; office@example.org\r\n\r\n", REPLY_UNCLEAR_FROM},
         {"From:\r\n\r\n", REPLY_NO_FROM},
         {"From: nobody\r\n\r\n", REPLY_NOT_YOUR_FROM},
         {"Subject: x\r\n\r\nFrom: anna@example.org\r\n", REPLY_NO_FROM},
@@ -92,6 +109,13 @@ static void bounds(void **state)
     autobuf b = BUF_INIT(1000000);
     size_t body;
     assert_int_equal(smtp_compose(&how, buf_slice(&m), &b, &body), REPLY_BAD_HEADER);
+    /* An address list of which a part would not be looked at. */
+    m.n = 0;
+    buf_lit(&m, "From: ");
+    for (int i = 0; i < 2 * LIMIT_ADDRESSES; i++)
+        buf_lit(&m, "anna@example.org,\r\n ");
+    buf_lit(&m, "chef@bank.example\r\n\r\n");
+    assert_int_equal(smtp_compose(&how, buf_slice(&m), &b, &body), REPLY_UNCLEAR_FROM);
 }
 
 int main(void)

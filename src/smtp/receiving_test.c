@@ -312,6 +312,12 @@ static void chunking(void **state)
     expect(&c, "552 5.3.4");
     say(&c, "NOOP", "250");
     mem_free(big);
+    /* Whoever cannot say how much text follows is not heard on: it would be read as commands. */
+    put_bytes(&c, SLICE("MAIL FROM:<>\r\nRCPT TO:<anna@example.org>\r\nBDAT 0x6 LAST\r\nNOOP\r\n"));
+    expect(&c, "250");
+    expect(&c, "250");
+    expect(&c, "501 5.5.4");
+    expect(&c, "");
     test_smtp_close(&c);
 }
 

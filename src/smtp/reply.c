@@ -53,6 +53,8 @@ static const struct smtp_reply_text replies[SMTP_REPLIES] = {
     [REPLY_NOT_YOUR_FROM] = {550, "5.7.1",
                              "An address in From or Sender does not belong to your account"},
     [REPLY_NO_FROM] = {550, "5.7.1", "The message must have one From field with an address"},
+    [REPLY_UNCLEAR_FROM] = {550, "5.7.1",
+                            "An address list in From or Sender is malformed or too long"},
     [REPLY_NO_NULL_SENDER] = {550, "5.7.1", "The empty sender is not for users: use your address"},
     [REPLY_NO_SEND] = {550, "5.7.1", "Your account may not send mail"},
     [REPLY_TOO_BIG] = {552, "5.3.4", "The message is too big"},

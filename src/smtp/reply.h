@@ -60,6 +60,7 @@ enum smtp_reply {
     REPLY_NOT_YOUR_SENDER, /* 550 5.7.1 */
     REPLY_NOT_YOUR_FROM,   /* 550 5.7.1 */
     REPLY_NO_FROM,         /* 550 5.7.1 */
+    REPLY_UNCLEAR_FROM,    /* 550 5.7.1 */
     REPLY_NO_NULL_SENDER,  /* 550 5.7.1 */
     REPLY_NO_SEND,         /* 550 5.7.1 */
     REPLY_TOO_BIG,         /* 552 5.3.4 */

@@ -270,6 +270,8 @@ void smtp_do_line(struct smtp_session *s, struct slice line)
         r = REPLY_NOT_IN_STEP;
     if (r == REPLY_NONE)
         r = do_command(s, &c);
+    else if (c.verb == VERB_BDAT)
+        s->closing = true; /* the text that follows must not be read as commands */
     conclude(s, r);
 }
 
