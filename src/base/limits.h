@@ -65,7 +65,11 @@
 #define LIMIT_SMTP_ARENA        (4 * 1024 * 1024)  /* sender and recipients of a transaction */
 #define LIMIT_SMTP_DISCARD      (64 * 1024 * 1024) /* read and thrown away of a refused message */
 #define LIMIT_SMTP_IN_FLIGHT                                                                       \
-    (512 * 1024 * 1024)               /* all messages of a process that are arriving now */
+    (512 * 1024 * 1024) /* all messages of a process that are arriving now */
+/* What messages of more than LIMIT_SMTP_LIGHT leave free of it for the others: one address has not
+ * enough connections to keep everybody's small mail out by sending slowly. */
+#define LIMIT_SMTP_LIGHT_ROOM    (128 * 1024 * 1024)
+#define LIMIT_SMTP_LIGHT         (1024 * 1024)
 #define LIMIT_SMTP_FRONT_ROOM    4096 /* kept free in front of a submitted message */
 #define LIMIT_SMTP_COMPOSE_ARENA (4 * 1024 * 1024)
 #define LIMIT_SMTP_TRACE         8192 /* a Received field */
@@ -87,7 +91,10 @@
 /* All literals of one APPEND; at least one message of the greatest size is always taken. */
 #define LIMIT_IMAP_APPEND_BYTES (256 * 1024 * 1024)
 /* All literals that all sessions of the process hold or wait for; one message fits always. */
-#define LIMIT_IMAP_LITERAL_MEMORY   (UINT64_C(1024) * 1024 * 1024)
+#define LIMIT_IMAP_LITERAL_MEMORY (UINT64_C(1024) * 1024 * 1024)
+/* What commands with more than LIMIT_IMAP_LIGHT of them leave free of it for the others. */
+#define LIMIT_IMAP_LIGHT_MEMORY     (UINT64_C(256) * 1024 * 1024)
+#define LIMIT_IMAP_LIGHT            (UINT64_C(1024) * 1024)
 #define LIMIT_IMAP_PREAUTH_LITERALS 4096 /* all literals of a command before login */
 #define LIMIT_IMAP_SASL_LINE        4096
 #define LIMIT_IMAP_PIECE_MS         300000 /* between two pieces of one command */

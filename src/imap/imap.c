@@ -16,8 +16,11 @@ static _Atomic uint64_t literal_memory;
 
 static bool reserve(struct imap_session *s, uint64_t bytes)
 {
+    uint64_t room = LIMIT_IMAP_LITERAL_MEMORY;
+    if (s->reserved + bytes > LIMIT_IMAP_LIGHT)
+        room -= LIMIT_IMAP_LIGHT_MEMORY;
     uint64_t before = atomic_fetch_add(&literal_memory, bytes);
-    if (before > 0 && before + bytes > LIMIT_IMAP_LITERAL_MEMORY) {
+    if (before > 0 && before + bytes > room) {
         atomic_fetch_sub(&literal_memory, bytes);
         return false;
     }

@@ -94,7 +94,10 @@ static void write_runs(const struct writer *w)
         refuse(in, REPLY_TOO_BIG);
         return;
     }
-    if (atomic_fetch_add(&in_flight, w->bytes) + w->bytes > LIMIT_SMTP_IN_FLIGHT) {
+    uint64_t room = LIMIT_SMTP_IN_FLIGHT;
+    if (in->size + w->bytes > LIMIT_SMTP_LIGHT)
+        room -= LIMIT_SMTP_LIGHT_ROOM;
+    if (atomic_fetch_add(&in_flight, w->bytes) + w->bytes > room) {
         atomic_fetch_sub(&in_flight, w->bytes);
         refuse(in, REPLY_NO_ROOM);
         return;
