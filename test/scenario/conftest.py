@@ -114,6 +114,9 @@ class Demo:
             self.process.stdout.close()
             self.logfile.close()
             self.process = None
+        log = self.tail(100000)
+        for report in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:"):
+            assert report not in log, log[log.index(report) - 200:][:6000]
         return code
 
     def kill_all(self):
