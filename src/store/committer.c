@@ -228,7 +228,9 @@ static void commit_group(struct shard *sh)
 {
     uint32_t segment = sh->log.number;
     uint64_t end = sh->log.end;
-    enum error e = write_bodies(sh);
+    sh->group_segment = segment;
+    /* What waited behind the group that failed is not written either. */
+    enum error e = atomic_load(&sh->failed) ? ERR_IO : write_bodies(sh);
     if (e == OK)
         e = transact(sh);
     if (e == OK)
@@ -290,12 +292,12 @@ static void *committer_main(void *arg)
         pthread_mutex_unlock(&sh->qlock);
         if (sh->n_group > 0)
             commit_group(sh);
-        if (asked) {
+        if (asked && !atomic_load(&sh->failed)) {
             checkpoint(sh, SQLITE_CHECKPOINT_PASSIVE);
             sqlite3_db_release_memory(sh->w.db);
         }
         pthread_mutex_lock(&sh->qlock);
-        if (sh->wal_pages < CHECKPOINT_PAGES ||
+        if (atomic_load(&sh->failed) || sh->wal_pages < CHECKPOINT_PAGES ||
             (sh->head != NULL && sh->wal_pages < CHECKPOINT_PAGES_MAX))
             continue;
         pthread_mutex_unlock(&sh->qlock);

@@ -165,6 +165,7 @@ struct shard {
     size_t n_delta, cap_delta;
     struct job **group;
     size_t n_group;
+    uint32_t group_segment; /* the log's when the group began: the ones before it are complete */
 
     pthread_mutex_t lock;
     pthread_cond_t loaded;

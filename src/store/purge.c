@@ -182,7 +182,8 @@ static enum error run_segment(struct shard *sh, struct job *job)
     sqlite3_stmt *st = index_use(&sh->w, ST_SEG_DEAD);
     if (st == NULL)
         return txn_fail(sh, ERR_IO);
-    bind_u(st, 1, sh->log.number);
+    /* A segment that this very group filled up may get its rows only after this job. */
+    bind_u(st, 1, sh->group_segment);
     if (txn_row(sh, st) != 1)
         return sh->txn_error;
     uint32_t number = col_u32(st, 0);

@@ -59,6 +59,8 @@ static void segment_path(const struct segment_log *l, uint32_t number, char out[
 
 static enum error io_error(void)
 {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+        return ERR_AGAIN; /* nothing is wrong with the disk */
     return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_FULL : ERR_IO;
 }
 
