@@ -11,7 +11,7 @@
 #define LIMIT_CONNECTIONS          20000 /* a listener; configuration */
 #define LIMIT_CONNECTIONS_ADDRESS  50    /* an address and listener, IPv6 by /64; configuration */
 #define LIMIT_HANDSHAKE_MS         30000
-#define LIMIT_WRITE_MS             60000 /* one write to a peer that does not read */
+#define LIMIT_WRITE_MS             60000 /* for a LIMIT_WRITE_CHUNK to a peer that reads slowly */
 #define LIMIT_INPUT_BUFFER         65536
 #define LIMIT_READ_CHUNK           16384 /* one read; what a TLS record holds */
 #define LIMIT_WRITE_CHUNK          16384 /* one write; what a TLS record holds */
@@ -154,7 +154,7 @@
 #define LIMIT_RESOLVED_MS         5000
 #define LIMIT_ACCOUNT_NAME        255
 #define LIMIT_LOGIN_CACHE         10000
-#define LIMIT_LOGIN_CACHE_SECONDS 300
+#define LIMIT_LOGIN_CACHE_SECONDS 1800 /* longer than the pause between two looks of a phone */
 #define LIMIT_GUARD_ADDRESSES     200000
 #define LIMIT_GUARD_ATTEMPTS      500000 /* rows of all addresses */
 #define LIMIT_GUARD_WHY           1000   /* rows of one address */

@@ -126,8 +126,8 @@ void conn_consume(struct conn *c, size_t n);
 must_use enum error conn_read_more(struct conn *c);
 
 /* Output is gathered and sent by conn_flush(), when 16 KiB (one TLS record) are there, and before
- * PARK. Blocks, at most LIMIT_WRITE_MS, when the peer does not read; on failure the connection is
- * marked broken, further writes are dropped, and it closes after return. */
+ * PARK. Blocks when the peer does not read, at most LIMIT_WRITE_MS for each 16 KiB; on failure the
+ * connection is marked broken, further writes are dropped, and it closes after return. */
 void conn_write(struct conn *c, struct slice s);
 void conn_printf(struct conn *c, const char *format, ...) printf_like(2, 3);
 void conn_flush(struct conn *c);

@@ -272,7 +272,7 @@ must_use enum error stream_tls(struct conn *c);
 must_use enum error stream_handshake(struct conn *c);
 /* Reads into `room`; sets c->more. As conn_read_more. */
 must_use enum error stream_read(struct conn *c, uint8_t *room, size_t size, size_t *n);
-/* Writes all, waiting at most LIMIT_WRITE_MS. */
+/* Writes all, waiting at most LIMIT_WRITE_MS for each LIMIT_WRITE_CHUNK. */
 must_use enum error stream_write(struct conn *c, struct slice s);
 /* Ends the stream; with `polite` the peer gets a close_notify, and what it still sent is read away
  * so that the kernel does not answer with a reset that could destroy our last words. */

@@ -242,6 +242,7 @@ static enum error write_some(struct conn *c, struct slice s, size_t *sent, short
 enum error stream_write(struct conn *c, struct slice s)
 {
     int64_t until = 0;
+    size_t since = 0; /* bytes taken by the peer since the clock was set */
     while (s.n > 0) {
         /* OpenSSL would cut it into records itself, but wants the same call again after a wait. */
         struct slice piece = c->ssl ? slice_sub(s, 0, LIMIT_WRITE_CHUNK) : s;
@@ -256,6 +257,11 @@ enum error stream_write(struct conn *c, struct slice s)
         if (e != OK)
             return e;
         s = slice_from(s, sent);
+        since += sent;
+        if (since >= LIMIT_WRITE_CHUNK) { /* it reads, if slowly */
+            since = 0;
+            until = 0;
+        }
     }
     return OK;
 }
