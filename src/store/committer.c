@@ -1,6 +1,6 @@
 /* The committer: one thread a shard that makes changes durable, many at a time. It takes all that
- * waits, appends the bodies and syncs the log (when a body is too big for the index), runs the jobs
- * in one transaction, commits, publishes, and answers. It never waits for more to come: while one
+ * waits, appends the bodies that are too big for the index, runs the jobs in one transaction, syncs
+ * the log, commits, publishes, and answers. It never waits for more to come: while one
  * group is on its way to the disk the next one gathers by itself. */
 #include "base/log.h"
 #include "store/internal.h"
@@ -168,18 +168,17 @@ static void refuse_big(struct shard *sh)
     }
 }
 
-static enum error write_bodies(struct shard *sh)
+/* *appended: there is something to sync before the commit. */
+static enum error write_bodies(struct shard *sh, bool *appended)
 {
-    bool appended = false;
     number_bodies(sh);
-    enum error e = append_bodies(sh, &appended);
+    enum error e = append_bodies(sh, appended);
     if (e == ERR_FULL) {
         note_full(sh);
         refuse_big(sh);
+        *appended = false;
         return OK;
     }
-    if (e == OK && appended)
-        e = segment_sync(&sh->log);
     return e;
 }
 
@@ -195,7 +194,8 @@ static void run_jobs(struct shard *sh)
     }
 }
 
-static enum error transact(struct shard *sh)
+/* The bodies are written to the disk while the jobs run; the commit waits for them. */
+static enum error transact(struct shard *sh, bool appended)
 {
     enum error e = index_run(&sh->w, index_use(&sh->w, ST_BEGIN_WRITE));
     if (e != OK)
@@ -206,6 +206,8 @@ static enum error transact(struct shard *sh)
     e = sh->txn_error;
     if (e == OK)
         e = work_flush(sh);
+    if (e == OK && appended)
+        e = segment_sync(&sh->log);
     if (e == OK)
         e = index_run(&sh->w, index_use(&sh->w, ST_COMMIT));
     if (e != OK && !sqlite3_get_autocommit(sh->w.db) &&
@@ -230,9 +232,10 @@ static void commit_group(struct shard *sh)
     uint64_t end = sh->log.end;
     sh->group_segment = segment;
     /* What waited behind the group that failed is not written either. */
-    enum error e = atomic_load(&sh->failed) ? ERR_IO : write_bodies(sh);
+    bool appended = false;
+    enum error e = atomic_load(&sh->failed) ? ERR_IO : write_bodies(sh, &appended);
     if (e == OK)
-        e = transact(sh);
+        e = transact(sh, appended);
     if (e == OK)
         atomic_store(&sh->full_logged, false);
     else if (e == ERR_FULL)

@@ -13,6 +13,7 @@ struct io_table {
     ssize_t (*writev)(int fd, const struct iovec *v, int n, off_t at);
     ssize_t (*read)(int fd, void *to, size_t n, off_t at);
     int (*sync)(int fd);
+    void (*begin_sync)(int fd, off_t at, off_t n); /* a hint: the next sync has less to wait for */
     int (*sync_dir)(const char *dir);
     int (*truncate)(int fd, off_t size);
     int (*unlink)(const char *path);

@@ -215,8 +215,11 @@ enum error segment_append(struct segment_log *l, const struct body_record *const
             v[k++] = (struct iovec){records[i]->p, records[i]->n};
             at += records[i++]->n;
         }
+        at = l->end;
         if (e == OK)
             e = write_all(l, v, k);
+        if (e == OK)
+            io.begin_sync(l->fd, (off_t)at, (off_t)(l->end - at));
     }
     if (e != OK) {
         if (e == ERR_IO)

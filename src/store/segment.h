@@ -63,8 +63,9 @@ must_use enum error segment_open_tail(struct segment_log *l, uint32_t number, ui
 void segment_close(struct segment_log *l);
 
 /* Appends the records one after the other and fills their places; all or none. Not durable before
- * segment_sync(). A full segment is synced and the next begun. ERR_FULL: no room, nothing is left
- * of it; ERR_IO: the log cannot be trusted any more. */
+ * segment_sync(), but on their way to the disk. A full segment is synced and the next begun.
+ * ERR_FULL: no room, nothing is left of it; ERR_AGAIN: no descriptor for the next segment, nothing
+ * is left either; ERR_IO: the log cannot be trusted any more. */
 must_use enum error segment_append(struct segment_log *l, const struct body_record *const *records,
                                    struct body_place *const *places, size_t n);
 /* Once for all appended since. Any error is final: the caller must not try again. */
