@@ -170,6 +170,28 @@ static void expunges(void **state)
     imap_client_close(c);
 }
 
+/* RFC 7162 3.2.7 and 3.2.9: who keeps the number must not ask for these changes again. */
+static void tells_the_modseq_of_an_expunge(void **state)
+{
+    struct imap_client *c = in_mailbox("modseq", 4);
+    imap_client_ok(c, "CREATE elsewhere");
+    imap_client_ok(c, "STORE 1:2 +FLAGS.SILENT (\\Deleted)");
+    expect_not(imap_client_ok(c, "UID EXPUNGE 1"), "HIGHESTMODSEQ");
+    imap_client_ok(c, "ENABLE QRESYNC");
+    unsigned long long expunged = 0, moved = 0;
+    const char *t = imap_client_ok(c, "EXPUNGE");
+    assert_int_equal(sscanf(after_text(t, "T OK "), "[HIGHESTMODSEQ %llu]", &expunged), 1);
+    t = imap_client_ok(c, "UID MOVE 3 elsewhere");
+    assert_int_equal(sscanf(after_text(t, "T OK "), "[HIGHESTMODSEQ %llu]", &moved), 1);
+    assert_true(expunged > 0 && moved > expunged);
+    t = imap_client_ok(c, "STATUS modseq (HIGHESTMODSEQ)");
+    unsigned long long now = 0;
+    assert_int_equal(sscanf(after_text(t, "(HIGHESTMODSEQ "), "%llu", &now), 1);
+    assert_true(now == moved);
+    expect_not(imap_client_ok(c, "UID MOVE 3 elsewhere"), "HIGHESTMODSEQ");
+    imap_client_close(c);
+}
+
 static void takes_long_sets(void **state)
 {
     struct imap_client *c = in_mailbox("long", 120);
@@ -216,6 +238,7 @@ int main(void)
         cmocka_unit_test(copies),
         cmocka_unit_test(moves),
         cmocka_unit_test(expunges),
+        cmocka_unit_test(tells_the_modseq_of_an_expunge),
         cmocka_unit_test(takes_long_sets),
         cmocka_unit_test(stores_what_is_left),
         cmocka_unit_test(limits_keywords), /* last: fills the account's table */

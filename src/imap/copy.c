@@ -86,6 +86,7 @@ static void transfer(struct imap_session *s, const struct copy_args *args, bool 
     struct slice code = SLICE_NONE;
     if (n_pairs)
         code = copy_uid(s, pairs, n_pairs, uid_validity);
+    s->removes = move && n_pairs;
     /* RFC 6851 4.3: MOVE tells the new uids before the expunges, which sync writes now. A long
      * move that failed in the middle tells what it did. */
     if (move && code.n) {
@@ -132,6 +133,7 @@ static enum error uid_expunge_parse(struct imap_lexer *l, void **args)
 static void expunge(struct imap_session *s, const struct selection *sel)
 {
     enum error e = store_expunge(s->service->store, s->account, s->mailbox, sel->range, sel->n);
+    s->removes = true;
     if (e != OK)
         imap_error(s, e);
     else

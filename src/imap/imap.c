@@ -74,13 +74,24 @@ static void forget_command(struct imap_session *s)
     s->uid = false;
     s->told = NULL;
     s->n_told = 0;
+    s->removes = false;
     s->reply.status = IMAP_NO_REPLY;
+}
+
+/* After sync, which has told everything up to it. */
+static void add_modseq(struct imap_session *s)
+{
+    if (s->removes && s->snapshot && s->reply.status == IMAP_OK && s->reply.code.n == 0 &&
+        imap_has(s, IMAP_CONDSTORE))
+        s->reply.code = arena_printf(&s->arena, "HIGHESTMODSEQ %llu",
+                                     (unsigned long long)snapshot_info(s->snapshot).modseq);
 }
 
 void imap_finish(struct imap_session *s, enum imap_sync how)
 {
     if (s->reply.status != IMAP_NO_REPLY) {
         imap_sync(s, how);
+        add_modseq(s);
         write_tagged(s);
         /* A refused login counts too: the guard exempts trusted networks, this does not. */
         if (s->reply.status == IMAP_BAD ||

@@ -89,6 +89,7 @@ struct imap_session {
      * them out. Normalised, in the arena. */
     const struct uid_range *told;
     size_t n_told;
+    bool removes; /* EXPUNGE, MOVE: the tagged OK tells HIGHESTMODSEQ (RFC 7162 3.2.7, 3.2.9) */
     struct {
         enum imap_status status;
         struct slice code; /* without brackets; may be empty */
