@@ -423,14 +423,40 @@ static void drop_keywords(struct account *a)
     a->keywords = NULL;
 }
 
-/* Under the lock: pub becomes what `w` says; snapshots of mailboxes that stay are kept. */
+struct pub_at {
+    uint32_t id;
+    struct pub_box *p;
+};
+
+static int pub_at_order(const void *x, const void *y)
+{
+    const struct pub_at *a = x, *b = y;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+/* The account's published mailboxes by id; the caller frees it. */
+static struct pub_at *pub_by_id(struct account *a)
+{
+    struct pub_at *at = mem_array(a->n_pub, sizeof *at);
+    for (size_t i = 0; i < a->n_pub; i++)
+        at[i] = (struct pub_at){a->pub[i].m.id, &a->pub[i]};
+    if (a->n_pub > 1)
+        qsort(at, a->n_pub, sizeof *at, pub_at_order);
+    return at;
+}
+
+/* Under the lock: pub becomes what `w` says; snapshots of mailboxes that stay are kept. Others of
+ * the shard wait meanwhile, so that it must stay quick with LIMIT_MAILBOXES. */
 static void pub_rebuild(struct account *a, const struct work *w)
 {
     struct pub_box *old = a->pub;
     size_t n_old = a->n_pub;
+    struct pub_at *by_id = pub_by_id(a);
     struct pub_box *fresh = mem_array(w->n, sizeof *fresh);
     for (size_t i = 0; i < w->n; i++) {
-        struct pub_box *was = pub_find(a, w->box[i]->m.id);
+        struct pub_at key = {.id = w->box[i]->m.id};
+        struct pub_at *at = n_old ? bsearch(&key, by_id, n_old, sizeof key, pub_at_order) : NULL;
+        struct pub_box *was = at ? at->p : NULL;
         if (was != NULL) {
             fresh[i] = *was;
             free_text(was->m.name);
@@ -445,6 +471,7 @@ static void pub_rebuild(struct account *a, const struct work *w)
     for (size_t i = 0; i < n_old; i++)
         if (old[i].m.name.p != NULL)
             pub_box_free(&old[i]);
+    mem_free(by_id);
     mem_free(old);
     a->pub = fresh;
     a->n_pub = w->n;
