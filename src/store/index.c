@@ -38,6 +38,7 @@ static const char *const text[ST_COUNT] = {
     [ST_KEYWORD_ADD] = "INSERT INTO keyword (account, number, name) VALUES (?1, ?2, ?3)",
     [ST_KEYWORDS_DROP] = "DELETE FROM keyword WHERE account = ?1",
     [ST_SUB_LIST] = "SELECT name FROM subscription WHERE account = ?1 ORDER BY name",
+    [ST_SUB_COUNT] = "SELECT count(*) FROM subscription WHERE account = ?1",
     [ST_SUB_ADD] = "INSERT OR IGNORE INTO subscription (account, name) VALUES (?1, ?2)",
     [ST_SUB_DROP] = "DELETE FROM subscription WHERE account = ?1 AND name = ?2",
     [ST_SUBS_DROP] = "DELETE FROM subscription WHERE account = ?1",

@@ -29,6 +29,7 @@ enum statement {
     ST_KEYWORD_ADD,
     ST_KEYWORDS_DROP,
     ST_SUB_LIST,
+    ST_SUB_COUNT,
     ST_SUB_ADD,
     ST_SUB_DROP,
     ST_SUBS_DROP,

@@ -350,9 +350,20 @@ enum error store_mailbox_create(struct store *s, uint64_t account, struct slice 
     return e;
 }
 
+/* ERR_LIMIT: as many names without a mailbox are remembered as there may be mailboxes. */
 static enum error keep_subscription(struct shard *sh, uint64_t account, struct slice name)
 {
-    sqlite3_stmt *st = index_use(&sh->w, ST_SUB_ADD);
+    sqlite3_stmt *st = index_use(&sh->w, ST_SUB_COUNT);
+    if (st == NULL)
+        return txn_fail(sh, ERR_IO);
+    bind_u(st, 1, account);
+    if (txn_row(sh, st) != 1)
+        return txn_fail(sh, ERR_IO);
+    bool full = col_i(st, 0) >= LIMIT_MAILBOXES;
+    index_reset(st);
+    if (full)
+        return ERR_LIMIT;
+    st = index_use(&sh->w, ST_SUB_ADD);
     if (st == NULL)
         return txn_fail(sh, ERR_IO);
     bind_u(st, 1, account);
@@ -380,7 +391,7 @@ static enum error run_delete(struct shard *sh, struct job *job)
     if (b->m.subscribed)
         e = keep_subscription(sh, a->id, b->m.name);
     sqlite3_stmt *st = index_use(&sh->w, ST_BOX_GONE);
-    if (e != OK || st == NULL)
+    if ((e != OK && e != ERR_LIMIT) || st == NULL)
         return txn_fail(sh, ERR_IO);
     bind_u(st, 1, b->num);
     bind_i(st, 2, clock_wall());

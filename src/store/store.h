@@ -127,7 +127,8 @@ must_use enum error store_mailbox_delete(struct store *s, uint64_t account, stru
  * (RFC 9051 6.3.6). ERR_NOTFOUND, ERR_CONFLICT, ERR_INPUT as above. */
 must_use enum error store_mailbox_rename(struct store *s, uint64_t account, struct slice from,
                                          struct slice to);
-/* Subscribing to a name that does not exist is remembered (RFC 9051 6.3.7). */
+/* Subscribing to a name that does not exist is remembered (RFC 9051 6.3.7). ERR_LIMIT: of too many
+ * names already. */
 must_use enum error store_subscribe(struct store *s, uint64_t account, struct slice name,
                                     bool subscribed);
 /* Names subscribed that do not exist as mailboxes; for LIST (SUBSCRIBED) and LSUB. */
