@@ -403,7 +403,10 @@ int mail_main(const struct role_start *start)
     pthread_mutex_lock(&mail.command_lock);
     mail.ending = true;
     pthread_mutex_unlock(&mail.command_lock);
-    handover_server_free(h, (int)start->config->stop_seconds * 1000);
+    /* Whoever still delivers needs the store; nothing of it was promised, and the end of the
+     * process is a safe one. */
+    if (!handover_server_free(h, (int)start->config->stop_seconds * 1000))
+        return 0;
     login_free(mail.login);
     store_close(mail.store);
     directory_close(mail.directory);

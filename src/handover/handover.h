@@ -98,7 +98,8 @@ must_use enum error handover_server_new(int fd, const struct handover_service *s
 void handover_server_replace(struct handover_server *s, int fd);
 must_use enum error handover_server_banned(struct handover_server *s, const struct ip *ips,
                                            size_t n);
-/* Answers what is in flight (at most grace_ms), then ends. */
-void handover_server_free(struct handover_server *s, int grace_ms);
+/* Answers what is in flight (at most grace_ms), then ends. False: something is still being served,
+ * and what it uses (the service too) must stay as long as the process. */
+bool handover_server_free(struct handover_server *s, int grace_ms);
 
 #endif

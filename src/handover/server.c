@@ -276,7 +276,7 @@ enum error handover_server_banned(struct handover_server *s, const struct ip *ip
     return error;
 }
 
-void handover_server_free(struct handover_server *s, int grace_ms)
+bool handover_server_free(struct handover_server *s, int grace_ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -291,10 +291,11 @@ void handover_server_free(struct handover_server *s, int grace_ms)
     if (left > 0) {
         /* They still use the memory: it goes with the process, which is about to end. */
         log_warning("handover.unfinished", log_u64("requests", left));
-        return;
+        return false;
     }
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->bans);
     pthread_mutex_destroy(&s->lock);
     mem_free(s);
+    return true;
 }
