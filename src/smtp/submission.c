@@ -186,6 +186,7 @@ static enum smtp_reply other(struct smtp_session *s, const struct smtp_command *
         return REPLY_NEED_HELLO;
     if (s->account || s->t.open)
         return REPLY_BAD_SEQUENCE;
+    end_sasl(s); /* one whose line was too long has stayed */
     s->sasl = mem_alloc(sizeof *s->sasl);
     return after_step(s, sasl_start(s->sasl, c->argument, c->initial));
 }
