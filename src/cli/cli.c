@@ -211,6 +211,11 @@ int cli_main(int argc, char **argv, const struct cli_server *server)
         argv = (char **)(uintptr_t)version;
     }
     log_set_level(LOG_WARNING);
+    char *topic[] = {(char *)(uintptr_t) "help", argv[0]};
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        argc = 2; /* of a noun, whether it has verbs or not */
+        argv = topic;
+    }
     int used = 0, status = USAGE;
     call.command = find(argc, argv, &used, &status);
     if (call.command)

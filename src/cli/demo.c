@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "cli/certificate.h"
 #include "cli/command.h"
+#include "config/control.h"
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -137,13 +138,46 @@ static void print_users(struct demo *d, struct buf *out)
                reach ? DEMO_EDGE_UID : "0");
 }
 
-static bool prepare_config(struct demo *d)
+/* Only one server can have the folder; and the one that runs there keeps its configuration. */
+static bool is_served(const struct config *c)
 {
-    const char *path = path_in(d, "depesche.conf");
+    struct buf request = BUF_INIT(16), answer = BUF_INIT(4096);
+    buf_byte(&request, CONTROL_STATUS);
+    enum error e = control_ask(c->run, buf_slice(&request), &answer);
+    buf_free(&request);
+    buf_free(&answer);
+    return e == OK;
+}
+
+/* The base that a configuration has: another start may have chosen it. */
+static void read_base(struct demo *d, const struct config *c)
+{
+    const struct config_ports *p = &c->listen[SERVICE_SMTP];
+    if (p->n && p->item[0].at.port >= 25)
+        d->base = p->item[0].at.port - 25u;
+}
+
+static void print_trusted(struct demo *d, const struct config *earlier, struct buf *out)
+{
     struct call *c = d->call;
-    c->config_path = path;
-    if (exists(path) && !call_has(c, "ports") && !call_has(c, "trust"))
-        return true;
+    for (size_t i = 0; i < c->n_options; i++)
+        if (strcmp(c->options[i].name, "trust") == 0)
+            buf_printf(out, "trusted = %s\n", c->options[i].value);
+    if (call_has(c, "trust") || !earlier || earlier->trusted.n == 0)
+        return;
+    size_t n;
+    const struct setting *s = config_settings(&n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(s[i].section, "guard") == 0 && strcmp(s[i].name, "trusted") == 0) {
+            buf_lit(out, "trusted = ");
+            config_print_value(earlier, &s[i], out);
+            buf_byte(out, '\n');
+        }
+}
+
+static bool write_config(struct demo *d, const struct config *earlier)
+{
+    const char *path = d->call->config_path;
     struct buf text = BUF_INIT(LIMIT_CONFIG_SIZE);
     buf_printf(&text,
                "# A demo's configuration, written by `depesche demo`, which writes it anew when\n"
@@ -158,9 +192,7 @@ static bool prepare_config(struct demo *d)
                d->base + 25, d->base + 587, d->base + 465, d->base + 143, d->base + 993);
     buf_printf(&text, "\n[tls]\ncertificate = %s/server.pem %s/server.key\n", d->dir, d->dir);
     buf_lit(&text, "\n[guard]\nfirewall = no\n");
-    for (size_t i = 0; i < c->n_options; i++)
-        if (strcmp(c->options[i].name, "trust") == 0)
-            buf_printf(&text, "trusted = %s\n", c->options[i].value);
+    print_trusted(d, earlier, &text);
     /* Refused before it is written: a wrong --trust must not stay behind. */
     char why[CONFIG_WHY] = "the options are too long";
     struct config *trial = NULL;
@@ -170,6 +202,29 @@ static bool prepare_config(struct demo *d)
     config_free(trial);
     good = good && write_file(path, buf_slice(&text), 0644);
     buf_free(&text);
+    return good;
+}
+
+static bool prepare_config(struct demo *d)
+{
+    const char *path = path_in(d, "depesche.conf");
+    struct call *c = d->call;
+    c->config_path = path;
+    struct config *earlier = NULL;
+    char why[CONFIG_WHY];
+    /* One that cannot be read says so later, or is written anew now. */
+    if (exists(path) && config_load(path, &earlier, why) != OK)
+        earlier = NULL;
+    bool good = true;
+    if (earlier && is_served(earlier)) {
+        refuse("a server runs in %s already; stop it, or name another folder with --dir", d->dir);
+        good = false;
+    } else if (!exists(path) || call_has(c, "ports") || call_has(c, "trust")) {
+        if (earlier && !call_has(c, "ports"))
+            read_base(d, earlier);
+        good = write_config(d, earlier);
+    }
+    config_free(earlier);
     return good;
 }
 
@@ -260,8 +315,19 @@ static bool choose_password(struct demo *d)
     return true;
 }
 
+/* As the user can call it: this program is seldom in the PATH before it is installed. */
+static const char *program(char *out, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", out, size - 1);
+    if (n <= 0)
+        return "depesche";
+    out[n] = 0;
+    return out;
+}
+
 static void print_examples(struct demo *d)
 {
+    char self[PATH_MAX];
     bool known = d->given || d->fresh;
     printf("Depesche demo in %s\n\n", d->dir);
     printf("  accounts   anna@%s, ben@%s\n", DEMO_DOMAIN, DEMO_DOMAIN);
@@ -286,7 +352,8 @@ static void print_examples(struct demo *d)
     printf("A mail program: IMAP localhost:%u (TLS), SMTP localhost:%u (TLS), the address as user "
            "name.\n",
            d->base + 993, d->base + 465);
-    printf("Manage it:\n  depesche account list --config %s/depesche.conf\n\n", d->dir);
+    printf("Manage it:\n  %s account list --config %s/depesche.conf\n\n",
+           program(self, sizeof self), d->dir);
     fflush(stdout);
 }
 
@@ -295,14 +362,6 @@ static void say_ready(void *arg)
     (void)arg;
     printf("ready\n");
     fflush(stdout);
-}
-
-/* The base that the configuration in the folder has: another start may have chosen it. */
-static void read_base(struct demo *d)
-{
-    const struct config_ports *p = &d->call->config->listen[SERVICE_SMTP];
-    if (p->n && p->item[0].at.port > 25)
-        d->base = p->item[0].at.port - 25u;
 }
 
 int command_demo(struct call *c)
@@ -318,7 +377,7 @@ int command_demo(struct call *c)
         return REFUSED;
     if (!choose_password(d) || !call_config(c))
         return REFUSED;
-    read_base(d);
+    read_base(d, c->config);
     if (!prepare_data(d))
         return REFUSED;
     log_set_level(LOG_INFO);

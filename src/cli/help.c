@@ -75,15 +75,14 @@ static void print_roff(const char *s)
 
 static void roff_option(const struct option *o)
 {
-    printf(".TP\n.B \\-\\-");
+    printf(".TP\n.BI \\-\\-");
     print_roff(o->name);
-    putchar('\n');
     if (o->value) {
-        printf(".I ");
+        printf(" \" ");
         print_roff(o->value);
-        putchar('\n');
+        putchar('"');
     }
-    printf(".br\n");
+    putchar('\n');
     print_roff(o->help);
     putchar('\n');
 }

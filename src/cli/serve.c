@@ -2,8 +2,10 @@
 #include "cli/certificate.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 int command_serve(struct call *c)
 {
@@ -21,10 +23,15 @@ static int check_certificates(const struct config *c)
         struct certificate_state s;
         const struct config_certificate *p = &c->certificates.item[i];
         enum error e = certificate_look(p->chain, p->key, c->host, &s);
+        const char *unreadable = access(p->chain, R_OK) != 0 ? p->chain
+                                 : access(p->key, R_OK) != 0 ? p->key
+                                                             : NULL;
+        if (e && unreadable)
+            return refuse("%s: %s%s", unreadable, strerror(errno),
+                          errno == EACCES ? "; run this as root" : "; tls.certificate names it");
         if (e)
-            return refuse("%s, %s: %s", p->chain, p->key,
-                          e == ERR_IO ? "cannot be read; run this as root"
-                                      : "expected a PEM certificate chain and its PEM key");
+            return refuse("%s, %s: expected a PEM certificate chain and its PEM key", p->chain,
+                          p->key);
         if (!s.key_fits)
             return refuse("%s does not fit the key in %s", p->chain, p->key);
     }

@@ -15,7 +15,7 @@ import threading
 import time
 
 import pytest
-from conftest import DEPESCHE, PASSWORD, ROOT, Demo, message, wait_for
+from conftest import DEPESCHE, PASSWORD, ROOT, Demo, answers, free_base, message, wait_for
 
 SUPERVISOR_UP = "supervisor.ready"
 
@@ -226,8 +226,27 @@ def test_a_second_demo_goes_on(fresh_demo):
     d.start()
     assert (d.dir / "ca.pem").read_bytes() == ca
     assert subjects(d) == ["kept"]
-    other = subprocess.run([DEPESCHE, "demo", "--dir", str(d.dir)], capture_output=True, text=True,
-                           timeout=30)
+    # Nobody takes the folder of a running one, and its configuration stays.
+    config = d.config.read_text()
+    for more in ((), ("--ports", str(free_base())), ("--trust", "192.0.2.0/24")):
+        other = subprocess.run([DEPESCHE, "demo", "--dir", str(d.dir), *more], capture_output=True,
+                               text=True, timeout=30)
+        assert other.returncode == 1 and "a server runs in" in other.stderr, other
+        assert d.config.read_text() == config
+    # A new trust leaves the ports as they were, new ports the trust.
+    assert d.stop() == 0, d.tail()
+    base, d.base = d.base, free_base()
+    for args, at in ((("--trust", "192.0.2.0/24"), base), (("--ports", str(d.base)), d.base)):
+        d.spawn([DEPESCHE, "demo", "--dir", str(d.dir), *args])
+        wait_for(lambda: answers(at + 993), 20, f"port {at + 993}")
+        assert "trusted = 192.0.2.0/24" in d.config.read_text()
+        assert d.stop() == 0, d.tail()
+
+
+def test_two_servers_want_the_same_ports(fresh_demo, tmp_path):
+    d = fresh_demo()
+    other = subprocess.run([DEPESCHE, "demo", "--dir", str(tmp_path / "other"), "--ports",
+                            str(d.base)], capture_output=True, text=True, timeout=30)
     assert other.returncode == 1 and "another Depesche" in other.stderr
 
 
@@ -455,6 +474,9 @@ def test_wrong_usage():
         r = run(*args)
         assert r.returncode == 2, (args, r)
         assert says in r.stderr and len(r.stderr.splitlines()) == 1, r.stderr
+    for word in ("account", "doctor"):
+        r = run(word, "--help")
+        assert r.returncode == 0 and f"depesche {word}" in r.stdout, r
     r = run("account", "list", "--config", "/nonexistent/depesche.conf")
     assert r.returncode == 1 and "depesche setup" in r.stderr
 
