@@ -101,6 +101,10 @@ enum error control_serve(int listening,
                          void *arg)
 {
     autofd s = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    if (s < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+        (void)poll(NULL, 0, LIMIT_ACCEPT_PAUSE_MS); /* the asker waits; there may be room soon */
+        return OK;
+    }
     if (s < 0)
         return errno == EINTR || errno == EAGAIN || errno == ECONNABORTED ? OK : ERR_CLOSED;
     if (!may_speak(s))
