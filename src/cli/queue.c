@@ -1,17 +1,8 @@
 /* `depesche queue`: mail that waits for its way out. */
+#include "base/clock.h"
 #include "cli/command.h"
 #include "cli/output.h"
-
-static const char *const state_names[] = {
-    [QUEUE_WAITING] = "waiting",
-    [QUEUE_HELD] = "held",
-    [QUEUE_BROKEN] = "broken",
-};
-
-static const char *state_name(enum queue_state s)
-{
-    return (size_t)s < sizeof state_names / sizeof state_names[0] ? state_names[s] : "unknown";
-}
+#include "queue/describe.h"
 
 /* Ids look the same in lists, logs and as an argument: hexadecimal. */
 static void output_id(struct output *o, uint64_t id)
@@ -36,7 +27,7 @@ static bool list_entry(void *arg, const struct queue_entry *e)
         output_number(o, e->size);
         output_sender(o, e->sender);
         output_text(o, r->address);
-        output_str(o, state_name(r->state));
+        output_str(o, queue_state_name(r->state));
         output_number(o, r->attempts);
         output_time(o, r->next_attempt);
         output_text(o, r->last_answer);
@@ -77,6 +68,18 @@ static bool read_id(const char *text, uint64_t *out)
     return i > 0;
 }
 
+static void print_recipients(const struct queue_entry *q)
+{
+    struct buf text = BUF_INIT(LIMIT_CLI_ARENA);
+    for (size_t i = 0; i < q->n_recipients; i++) {
+        buf_reset(&text);
+        queue_describe(&q->recipients[i], clock_wall(), &text);
+        printf("\n%.*s: %.*s", SLICE_FMT(q->recipients[i].address), SLICE_FMT(buf_slice(&text)));
+    }
+    putchar('\n');
+    buf_free(&text);
+}
+
 static void print_header(const struct store_body *b)
 {
     struct slice rest = b->raw, line;
@@ -90,8 +93,8 @@ static void print_header(const struct store_body *b)
 
 int command_queue_show(struct call *c)
 {
-    static const char *const columns[] = {"id",          "created", "size",    "sender",
-                                          "require_tls", "account", "waiting", "recipients"};
+    static const char *const columns[] = {"id",      "created",    "size",  "sender", "require_tls",
+                                          "account", "recipients", "state", "next"};
     uint64_t id;
     struct store *s;
     struct queue_entry q;
@@ -110,24 +113,28 @@ int command_queue_show(struct call *c)
         return refuse("the entry cannot be read (%s)", error_name(e));
     }
     struct slice *addresses = arena_array(&c->arena, q.n_recipients + 1, sizeof *addresses);
-    size_t waiting = 0;
-    for (size_t i = 0; addresses && i < q.n_recipients; i++) {
+    for (size_t i = 0; addresses && i < q.n_recipients; i++)
         addresses[i] = q.recipients[i].address;
-        waiting += q.recipients[i].state == QUEUE_WAITING;
-    }
     struct output o;
-    output_record(&o, c->json, columns, 8);
+    output_record(&o, c->json, columns, 9);
     output_id(&o, q.id);
     output_time(&o, q.created);
     output_number(&o, q.size);
     output_sender(&o, q.sender);
     output_bool(&o, q.require_tls);
     output_number(&o, q.account);
-    output_number(&o, waiting);
     output_list(&o, addresses, addresses ? q.n_recipients : 0);
+    output_str(&o, queue_state_name(queue_entry_state(&q)));
+    int64_t next = queue_entry_next(&q);
+    if (next)
+        output_time(&o, next);
+    else
+        output_none(&o);
     output_print(&o);
-    if (!c->json)
+    if (!c->json) {
+        print_recipients(&q);
         print_header(&body);
+    }
     store_body_free(&body);
     store_close(s);
     return DONE;
