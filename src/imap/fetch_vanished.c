@@ -25,21 +25,6 @@ static enum error asked_uids(struct imap_session *s, const struct imap_set *set,
     return OK;
 }
 
-/* All uids that were given and have no message: what a change log that was cut can still say. */
-static void all_gone(struct imap_session *s, struct range_list *out)
-{
-    struct snapshot_info info = snapshot_info(s->snapshot);
-    uint32_t next = 1;
-    for (uint32_t seq = 1; seq <= info.count; seq++) {
-        uint32_t uid = snapshot_at(s->snapshot, seq)->uid;
-        if (uid > next)
-            range_list_append(out, next, uid - 1);
-        next = uid + 1;
-    }
-    if (next < info.uid_next)
-        range_list_append(out, next, info.uid_next - 1);
-}
-
 enum error fetch_write_vanished(struct imap_session *s, const struct imap_set *set, uint64_t since)
 {
     struct uid_range *asked = NULL, *gone = NULL;
@@ -50,7 +35,7 @@ enum error fetch_write_vanished(struct imap_session *s, const struct imap_set *s
         return e;
     e = store_vanished(s->service->store, s->account, s->mailbox, since, &s->arena, &gone, &n_gone);
     if (e == ERR_AGAIN) {
-        all_gone(s, &all);
+        imap_missing_uids(s, 0, &all);
         gone = all.range;
         n_gone = all.n;
     } else if (e != OK) {

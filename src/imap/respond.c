@@ -30,11 +30,6 @@ void imap_no(struct imap_session *s, const char *code, const char *text)
     set_reply(s, IMAP_NO, slice_str(code), text);
 }
 
-void imap_no_code(struct imap_session *s, struct slice code, const char *text)
-{
-    set_reply(s, IMAP_NO, code, text);
-}
-
 void imap_bad(struct imap_session *s, const char *text)
 {
     set_reply(s, IMAP_BAD, SLICE_NONE, text);
@@ -153,14 +148,6 @@ void imap_string(struct imap_session *s, struct slice text)
     }
     imap_write(s, text);
     imap_lit(s, "\"");
-}
-
-void imap_nstring(struct imap_session *s, struct slice text)
-{
-    if (text.p)
-        imap_string(s, text);
-    else
-        imap_lit(s, "NIL");
 }
 
 void imap_literal(struct imap_session *s, struct slice bytes)

@@ -11,7 +11,6 @@
 void imap_ok(struct imap_session *s, const char *text);
 void imap_ok_code(struct imap_session *s, struct slice code, const char *text);
 void imap_no(struct imap_session *s, const char *code /* or NULL */, const char *text);
-void imap_no_code(struct imap_session *s, struct slice code, const char *text);
 void imap_bad(struct imap_session *s, const char *text);
 /* NO with the code and sentence that belong to an error of a lower room: ERR_QUOTA OVERQUOTA,
  * ERR_FULL UNAVAILABLE, ERR_NOTFOUND NONEXISTENT, ERR_CONFLICT ALREADYEXISTS, ERR_LIMIT LIMIT,
@@ -29,8 +28,6 @@ void imap_untagged(struct imap_session *s, const char *format, ...) printf_like(
 
 /* quoted where possible, else a literal. 8-bit UTF-8 is quoted only when the client enabled it. */
 void imap_string(struct imap_session *s, struct slice text);
-/* NIL when p == NULL. */
-void imap_nstring(struct imap_session *s, struct slice text);
 /* "{n}" CRLF bytes; "~{n}" for literal8. */
 void imap_literal(struct imap_session *s, struct slice bytes);
 void imap_literal8(struct imap_session *s, struct slice bytes);

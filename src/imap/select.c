@@ -1,5 +1,6 @@
 /* SELECT and EXAMINE with CONDSTORE and QRESYNC (RFC 7162), UNSELECT, CLOSE, CHECK. */
 #include "imap/frame.h"
+#include "imap/range_list.h"
 #include "imap/respond.h"
 
 struct select_args {
@@ -138,53 +139,32 @@ static uint32_t agreed_uid(struct imap_session *s, const struct select_args *a)
     return agreed;
 }
 
-/* The log of expunges does not reach back: whatever the client may know and we do not have. */
-static enum error derive_vanished(struct imap_session *s, const struct select_args *a,
-                                  struct uid_range **out, size_t *n_out)
-{
-    struct snapshot_info info = snapshot_info(s->snapshot);
-    struct uid_range *gap = arena_array(&s->arena, (size_t)info.count + 1, sizeof *gap);
-    if (!gap)
-        return ERR_LIMIT;
-    size_t n = 0;
-    uint32_t next = agreed_uid(s, a) + 1, count = 0;
-    for (uint32_t seq = 1; seq <= info.count; seq += count) {
-        const struct snapshot_entry *e = snapshot_run(s->snapshot, seq, &count);
-        if (!e || count == 0)
-            break;
-        for (uint32_t i = 0; i < count; i++) {
-            if (e[i].uid < next)
-                continue;
-            if (e[i].uid > next)
-                gap[n++] = (struct uid_range){next, e[i].uid - 1};
-            next = e[i].uid + 1;
-        }
-    }
-    if (next < info.uid_next)
-        gap[n++] = (struct uid_range){next, info.uid_next - 1};
-    *out = gap;
-    *n_out = n;
-    return OK;
-}
-
 static void write_vanished(struct imap_session *s, const struct select_args *a,
                            const struct uid_range *known, size_t n_known)
 {
     struct uid_range *gone;
-    size_t n = 0;
-    enum error e =
-        store_vanished(s->service->store, s->account, s->mailbox, a->modseq, &s->arena, &gone, &n);
-    if (e == ERR_AGAIN)
-        e = derive_vanished(s, a, &gone, &n);
-    if (e != OK || n == 0)
-        return;
+    size_t n = 0, n_told;
+    autoranges missing = {0};
+    /* When the log does not reach back, or cannot be read: whatever the client may know and we do
+     * not have. A message that is gone and not told would stay in its cache for ever. */
+    if (store_vanished(s->service->store, s->account, s->mailbox, a->modseq, &s->arena, &gone,
+                       &n) != OK) {
+        imap_missing_uids(s, agreed_uid(s, a), &missing);
+        gone = missing.range;
+        n = missing.n;
+    }
     const struct uid_range *told = gone;
+    n_told = n;
     if (n_known)
-        told = ranges_intersect(&s->arena, gone, n, known, n_known, &n);
-    if (n == 0)
+        told = ranges_intersect(&s->arena, gone, n, known, n_known, &n_told);
+    if (s->arena.failed) { /* too many to choose from: all of them */
+        told = gone;
+        n_told = n;
+    }
+    if (n_told == 0)
         return;
     imap_lit(s, "* VANISHED (EARLIER) ");
-    imap_ranges(s, told, n);
+    imap_ranges(s, told, n_told);
     imap_lit(s, "\r\n");
 }
 

@@ -2,6 +2,7 @@
 #include "imap/session.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "imap/range_list.h"
 #include "imap/respond.h"
 
 enum { QUOTA_FRESH_MS = 5000 };
@@ -83,6 +84,22 @@ enum error imap_resolve(struct imap_session *s, const struct imap_set *set, bool
     *out = r;
     *n_out = n;
     return OK;
+}
+
+void imap_missing_uids(const struct imap_session *s, uint32_t after, struct range_list *out)
+{
+    struct snapshot_info info = snapshot_info(s->snapshot);
+    uint32_t next = after + 1, count = 0;
+    for (uint32_t seq = snapshot_lower_bound(s->snapshot, next); seq <= info.count; seq += count) {
+        const struct snapshot_entry *e = snapshot_run(s->snapshot, seq, &count);
+        for (uint32_t i = 0; i < count; i++) {
+            if (e[i].uid > next)
+                range_list_append(out, next, e[i].uid - 1);
+            next = e[i].uid + 1;
+        }
+    }
+    if (next < info.uid_next)
+        range_list_append(out, next, info.uid_next - 1);
 }
 
 void imap_save_result(struct imap_session *s, const struct uid_range *r, size_t n)

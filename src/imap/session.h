@@ -177,6 +177,11 @@ const struct snapshot_entry *imap_entry(const struct imap_session *s, uint32_t s
  * before it writes them with imap_entry(). Only while message numbers stay (s->fresh is filled). */
 must_use enum error imap_refresh(struct imap_session *s);
 
+struct range_list;
+/* All uids over `after` that were given and have no message: what can be said without the log of
+ * expunges. Appended to `out`. */
+void imap_missing_uids(const struct imap_session *s, uint32_t after, struct range_list *out);
+
 /* Keeps a copy for "$". */
 void imap_save_result(struct imap_session *s, const struct uid_range *r, size_t n);
 
