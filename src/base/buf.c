@@ -102,12 +102,6 @@ void buf_dec(struct buf *b, uint64_t value)
     buf_add(b, slice_of(digits + at, sizeof digits - at));
 }
 
-void buf_u16(struct buf *b, uint16_t value)
-{
-    const uint8_t bytes[] = {(uint8_t)(value >> 8), (uint8_t)value};
-    buf_add(b, slice_of(bytes, sizeof bytes));
-}
-
 void buf_u32(struct buf *b, uint32_t value)
 {
     uint32_t big = __builtin_bswap32(value);

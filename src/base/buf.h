@@ -48,7 +48,6 @@ void buf_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...) printf_like(2, 3);
 void buf_dec(struct buf *b, uint64_t value);
 /* Big-endian integers, and a u32 length with its bytes: what cursor reads. */
-void buf_u16(struct buf *b, uint16_t value);
 void buf_u32(struct buf *b, uint32_t value);
 void buf_u64(struct buf *b, uint64_t value);
 void buf_bytes(struct buf *b, struct slice s);

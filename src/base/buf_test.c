@@ -70,11 +70,11 @@ static void test_buf_print(void **state)
 static void test_buf_integers(void **state)
 {
     autobuf b = BUF_INIT(100);
-    buf_u16(&b, 0x0102);
+    buf_u32(&b, 0x01020304);
     buf_u64(&b, 0x1112131415161718);
     buf_bytes(&b, SLICE("hi"));
-    assert_true(
-        slice_eq(buf_slice(&b), SLICE("\x01\x02\x11\x12\x13\x14\x15\x16\x17\x18\0\0\0\x02hi")));
+    assert_true(slice_eq(buf_slice(&b),
+                         SLICE("\x01\x02\x03\x04\x11\x12\x13\x14\x15\x16\x17\x18\0\0\0\x02hi")));
 }
 
 static void test_buf_room(void **state)

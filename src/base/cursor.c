@@ -27,11 +27,6 @@ uint8_t cur_u8(struct cursor *c)
     return (uint8_t)take_integer(c, 1);
 }
 
-uint16_t cur_u16(struct cursor *c)
-{
-    return (uint16_t)take_integer(c, 2);
-}
-
 uint32_t cur_u32(struct cursor *c)
 {
     return (uint32_t)take_integer(c, 4);
@@ -48,12 +43,4 @@ struct slice cur_bytes(struct cursor *c, uint32_t max)
     if (n > max)
         c->failed = true;
     return cur_take(c, n);
-}
-
-bool cur_skip(struct cursor *c, uint8_t byte)
-{
-    if (cur_peek(c) != byte)
-        return false;
-    c->rest = slice_from(c->rest, 1);
-    return true;
 }

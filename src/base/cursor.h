@@ -26,13 +26,10 @@ static inline bool cur_end(const struct cursor *c)
 
 struct slice cur_take(struct cursor *c, size_t n);
 uint8_t cur_u8(struct cursor *c);
-uint16_t cur_u16(struct cursor *c);
 uint32_t cur_u32(struct cursor *c);
 uint64_t cur_u64(struct cursor *c);
 /* A u32 length and that many bytes, at most `max`. */
 struct slice cur_bytes(struct cursor *c, uint32_t max);
-/* Takes one byte if it is the one asked for; false (no error) otherwise. */
-bool cur_skip(struct cursor *c, uint8_t byte);
 /* The next byte without taking it, -1 at the end. */
 static inline int cur_peek(const struct cursor *c)
 {

@@ -119,15 +119,13 @@ static void test_numbers(void **state)
 
 static void test_cursor(void **state)
 {
-    struct cursor c = cur_of(S("\x01\x02\x03\x04\x05\x06\x07\0\0\0\0\0\0\0\x09\0\0\0\x02hi!"));
+    struct cursor c = cur_of(S("\x01\x04\x05\x06\x07\0\0\0\0\0\0\0\x09\0\0\0\x02hi!"));
     assert_int_equal(cur_u8(&c), 1);
-    assert_int_equal(cur_u16(&c), 0x0203);
     assert_int_equal(cur_u32(&c), 0x04050607);
     assert_int_equal(cur_u64(&c), 9);
     assert_true(slice_eq(cur_bytes(&c, 2), S("hi")));
     assert_int_equal(cur_peek(&c), '!');
-    assert_false(cur_skip(&c, '?'));
-    assert_true(cur_skip(&c, '!'));
+    assert_int_equal(cur_u8(&c), '!');
     assert_true(cur_end(&c) && cur_ok(&c));
     assert_int_equal(cur_peek(&c), -1);
     assert_int_equal(cur_u8(&c), 0);

@@ -136,7 +136,6 @@ static struct conn *accept_take(struct listener *l)
             c->listener = l;
             c->fd = fd;
             c->peer = peer;
-            c->port = port;
             c->id = atomic_fetch_add(&rt->last_id, 1) + 1;
             atomic_fetch_add(&rt->connections, 1);
         } else {

@@ -33,23 +33,6 @@ struct ip conn_peer(struct conn *c)
     return c->peer;
 }
 
-uint16_t conn_peer_port(struct conn *c)
-{
-    return c->port;
-}
-
-struct ip conn_local(struct conn *c)
-{
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof sa;
-    struct ip ip = {{0}};
-    uint16_t port;
-    if (getsockname(c->fd, (struct sockaddr *)&sa, &len) < 0 ||
-        ip_from_sockaddr((struct sockaddr *)&sa, &ip, &port) != OK)
-        return (struct ip){{0}};
-    return ip;
-}
-
 uint64_t conn_id(struct conn *c)
 {
     return c->id;
@@ -311,15 +294,4 @@ struct slice conn_tls_cipher(const struct conn *c)
 {
     const SSL_CIPHER *cipher = c->ssl ? SSL_get_current_cipher(c->ssl) : NULL;
     return cipher ? slice_str(SSL_CIPHER_standard_name(cipher)) : SLICE("");
-}
-
-struct slice conn_tls_name(const struct conn *c)
-{
-    const char *name = c->ssl ? SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
-    return name ? slice_str(name) : SLICE("");
-}
-
-struct ssl_st *conn_ssl(struct conn *c)
-{
-    return c->ssl;
 }

@@ -111,8 +111,6 @@ struct runtime *conn_runtime(struct conn *c);
 void *conn_data(struct conn *c);
 void conn_set_data(struct conn *c, void *data);
 struct ip conn_peer(struct conn *c);
-uint16_t conn_peer_port(struct conn *c);
-struct ip conn_local(struct conn *c);
 /* A number that is unique in this process, for log lines. */
 uint64_t conn_id(struct conn *c);
 
@@ -143,13 +141,10 @@ void conn_deadline(struct conn *c, int ms);
  * The handshake runs parked; `open_tls` is called instead of open() when it is done. */
 must_use enum error conn_start_tls(struct conn *c, enum after (*open_tls)(struct conn *c));
 bool conn_tls(const struct conn *c);
-/* "TLSv1.3", the cipher's IANA name as "TLS_AES_256_GCM_SHA384", the SNI name as the client sent
- * it; empty without TLS. Valid while c lives. */
+/* "TLSv1.3", the cipher's IANA name as "TLS_AES_256_GCM_SHA384"; empty without TLS. Valid while c
+ * lives. */
 struct slice conn_tls_version(const struct conn *c);
 struct slice conn_tls_cipher(const struct conn *c);
-struct slice conn_tls_name(const struct conn *c);
-/* The OpenSSL object, for channel bindings. */
-struct ssl_st *conn_ssl(struct conn *c);
 
 /* --- Waking, for everybody --- */
 

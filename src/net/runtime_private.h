@@ -86,7 +86,6 @@ struct conn {
     struct buf in, out;
     uint32_t in_at; /* consumed bytes at the front of `in` */
     int fd;
-    uint16_t port;
     struct ip peer;
     uint8_t phase;
     bool counted; /* in listener->connections */

@@ -68,7 +68,6 @@ static void slot_clear(struct conn *c)
     c->in = c->out = (struct buf)BUF_INIT(0);
     c->in_at = 0;
     c->fd = -1;
-    c->port = 0;
     c->peer = (struct ip){{0}};
     c->phase = PHASE_NEW;
     c->counted = c->opened = c->broken = c->eof = false;
