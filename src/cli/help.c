@@ -179,6 +179,11 @@ static void print_completion(void)
     for (size_t i = 0; i < n_commands; i++)
         if (i == 0 || strcmp(commands[i].noun, commands[i - 1].noun) != 0)
             printf("%s%s", i ? " " : "", commands[i].noun);
+    printf("'\n    elif [ \"${COMP_WORDS[1]}\" = help ] && [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+           "        words='config man man-config completion unit");
+    for (size_t i = 0; i < n_commands; i++)
+        if (i == 0 || strcmp(commands[i].noun, commands[i - 1].noun) != 0)
+            printf(" %s", commands[i].noun);
     printf("'\n    else\n        case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
     for (size_t i = 0; i < n_commands; i++) {
         const struct command *k = &commands[i];

@@ -127,9 +127,18 @@ static enum error parse_rename(struct imap_lexer *l, void **out)
     return lex_end(l);
 }
 
+static bool is_below(struct slice name, struct slice above)
+{
+    return slice_starts(name, above) && slice_starts(slice_from(name, above.n), SLICE("/"));
+}
+
 static void run_rename(struct imap_session *s, void *args)
 {
     const struct mailbox_args *a = args;
+    if (is_below(a->to, a->name) && !slice_eq(a->name, SLICE("INBOX"))) {
+        imap_no(s, "CANNOT", "A mailbox cannot go below itself");
+        return;
+    }
     enum error e = store_mailbox_rename(s->service->store, s->account, a->name, a->to);
     if (e != OK) {
         imap_error(s, e);

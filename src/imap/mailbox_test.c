@@ -166,6 +166,7 @@ static void test_rename(void **state)
     imap_client_ok(c, "FETCH 1 UID"); /* stays selected */
     expect(imap_client_do(c, "RENAME nowhere x"), "T NO [NONEXISTENT]");
     expect(imap_client_do(c, "RENAME new INBOX"), "T NO [ALREADYEXISTS]");
+    expect(imap_client_do(c, "RENAME new new/below"), "T NO [CANNOT]");
     imap_client_ok(c, "ENABLE IMAP4rev2");
     expect(imap_client_ok(c, "RENAME new newer"),
            "* LIST () \"/\" \"newer\" (\"OLDNAME\" (\"new\"))\r\n");

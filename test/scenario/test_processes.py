@@ -504,9 +504,11 @@ def test_what_is_printed_from_the_tables(tmp_path):
         complete_words depesche acc
         complete_words depesche account su
         complete_words depesche account suspend a@b.example --no
-        complete_words depesche doctor --re"""
+        complete_words depesche doctor --re
+        complete_words depesche help doc"""
     r = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
-    assert r.stdout.splitlines() == ["account", "suspend", "--no-send --no-login", "--repair"], r
+    assert r.stdout.splitlines() == ["account", "suspend", "--no-send --no-login", "--repair",
+                                     "doctor"], r
     sample = tmp_path / "sample.conf"
     sample.write_text(run("help", "config"))
     r = subprocess.run([DEPESCHE, "check", "--config", str(sample)], capture_output=True, text=True)
