@@ -558,12 +558,106 @@ static void test_beside(void **state)
     kit_sound(k);
 }
 
+/* --- A segment that dies and is written in one group --- */
+
+static enum error run_near_end(struct shard *sh, struct job *job)
+{
+    (void)job;
+    sh->log.end = LIMIT_SEGMENT_SIZE - 6000;
+    return OK;
+}
+
+struct hold_job {
+    struct job job;
+    sem_t *go;
+};
+
+static enum error run_hold(struct shard *sh, struct job *job)
+{
+    (void)sh;
+    return sem_wait(((struct hold_job *)job)->go) == 0 ? OK : ERR_BUG;
+}
+
+static void *tend_segments(void *arg)
+{
+    struct kit *k = arg;
+    segments_tend(&k->s->shard[0]);
+    return NULL;
+}
+
+struct appending {
+    struct kit *k;
+    uint32_t box, uids[2];
+    struct store_message m[2];
+    enum error e;
+};
+
+static void *append_two(void *arg)
+{
+    struct appending *a = arg;
+    uint32_t validity;
+    a->e = store_append(a->k->s, 1, a->box, a->m, 2, 0, a->uids, &validity);
+    return NULL;
+}
+
+/* Until so many jobs wait for the committer, which is held. */
+static void wait_for_jobs(struct shard *sh, size_t wanted)
+{
+    for (int i = 0; i < 5000; i++) {
+        size_t n = 0;
+        pthread_mutex_lock(&sh->qlock);
+        for (const struct job *j = sh->head; j != NULL; j = j->next)
+            n++;
+        pthread_mutex_unlock(&sh->qlock);
+        if (n == wanted)
+            return;
+        usleep(1000);
+    }
+    fail_msg("the jobs do not come");
+}
+
+static void test_dead_segment_filled(void **state)
+{
+    struct kit *k = *state;
+    struct shard *sh = &k->s->shard[0];
+    uint32_t box = kit_box(k, 1, "INBOX");
+    struct appending a = {.k = k, .box = box};
+    for (uint32_t i = 0; i < 2; i++)
+        a.m[i] = (struct store_message){.raw = kit_big(k, 5000, 70 + i),
+                                        .summary = {.envelope = SLICE("()")}};
+    struct job near_end = {.run = run_near_end};
+    assert_int_equal(job_do(sh, &near_end), OK);
+    execute(k, "INSERT INTO segment (number, live) VALUES (1, 0)");
+    /* In one group: the search for dead segments, then the messages, the second of which begins
+     * another segment. */
+    sem_t go;
+    sem_init(&go, 0, 0);
+    struct hold_job hold = {.job.run = run_hold, .go = &go};
+    pthread_t tending, appending;
+    job_submit(sh, &hold.job);
+    wait_for_jobs(sh, 0);
+    assert_int_equal(pthread_create(&tending, NULL, tend_segments, k), 0);
+    wait_for_jobs(sh, 1);
+    assert_int_equal(pthread_create(&appending, NULL, append_two, &a), 0);
+    wait_for_jobs(sh, 2);
+    sem_post(&go);
+    assert_int_equal(job_wait(&hold.job), OK);
+    pthread_join(tending, NULL);
+    pthread_join(appending, NULL);
+    sem_destroy(&go);
+    assert_int_equal(a.e, OK);
+    assert_int_equal(sh->log.number, 2);
+    for (size_t i = 0; i < 2; i++)
+        kit_body_is(k, 1, box, a.uids[i], a.m[i].raw);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_segments_roll, setup, teardown),
         cmocka_unit_test_setup_teardown(test_compact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dead_segment_filled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sync_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_index_full, setup, teardown),
