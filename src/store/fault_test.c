@@ -432,6 +432,11 @@ static void test_no_undelete(void **state)
     assert_int_equal(store_expunge(k->s, 1, box, NULL, 0), OK);
     assert_int_equal(store_vanished(k->s, 1, box, 0, &k->a, &gone, &n), OK);
     assert_int_equal(n, 1);
+    uint32_t other;
+    assert_int_equal(store_mailbox_create(k->s, 1, SLICE("other"), USE_NONE, &other), OK);
+    kit_append(k, 1, other, kit_big(k, 9000, 2), 0);
+    assert_int_equal(store_mailbox_delete(k->s, 1, SLICE("other")), OK);
+    store_tend(k->s);
     assert_int_equal(reader_get(&k->s->shard[0], &r), OK);
     assert_int_equal(index_number(&r->x, "SELECT count(*) FROM body", &bodies), OK);
     reader_put(&k->s->shard[0], r);

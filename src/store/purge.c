@@ -128,7 +128,8 @@ static enum error purge(struct shard *sh, struct purge_job *j, struct victim *v)
     sqlite3_stmt *st = index_use(&sh->w, ST_BOX_PURGE_NEXT);
     if (st == NULL)
         return txn_fail(sh, ERR_IO);
-    bind_i(st, 1, j->before);
+    /* Where nothing stays recoverable a mailbox that was deleted does not either. */
+    bind_i(st, 1, sh->store->undelete_days < 0 ? INT64_MAX : j->before);
     bind_u(st, 2, j->account);
     if (txn_row(sh, st) == 1) {
         uint32_t num = col_u32(st, 0);
