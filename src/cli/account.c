@@ -297,7 +297,13 @@ int command_account_name(struct call *c)
     struct account a;
     if (!open_account(c, &d, &a))
         return REFUSED;
-    return finish(c, d, &a, directory_account_name(d, a.id, call_arg(c, 1)), "the name is set");
+    enum error e = directory_account_name(d, a.id, call_arg(c, 1));
+    if (e == ERR_INPUT) {
+        directory_close(d);
+        return refuse("expected a name of one line in UTF-8, at most %d bytes long",
+                      LIMIT_ACCOUNT_NAME);
+    }
+    return finish(c, d, &a, e, "the name is set");
 }
 
 int command_account_forward(struct call *c)

@@ -10,7 +10,7 @@ static int failed(struct slice address, enum error e)
     case ERR_CONFLICT:
         return refuse("%.*s is an account already, or has that target", SLICE_FMT(address));
     case ERR_NOTFOUND:
-        return refuse("there is no such alias or domain: %.*s; `depesche alias list` lists them",
+        return refuse("there is no such alias: %.*s; `depesche alias list` lists them",
                       SLICE_FMT(address));
     case ERR_LIMIT:
         return refuse("%.*s: more than %d targets", SLICE_FMT(address), LIMIT_ALIAS_TARGETS);
@@ -30,6 +30,9 @@ int command_alias_add(struct call *c)
     for (size_t i = 1; !e && i < c->n_args; i++)
         e = directory_alias_add(d, address, call_arg(c, i));
     directory_close(d);
+    if (e == ERR_NOTFOUND)
+        return refuse("the domain of %.*s is not ours; `depesche domain add` adds it",
+                      SLICE_FMT(address));
     if (e)
         return failed(address, e);
     output_done(c->json, "alias", address, "Mail to %.*s goes to %zu address%s more.",

@@ -439,6 +439,11 @@ def test_domains_and_aliases(fresh_demo):
     assert d.command("domain", "remove", "example.org", check=False).returncode == 1
     d.command("domain", "remove", "example.com")
     d.command("alias", "remove", "info@example.org")
+    for args, says in ((("alias", "add", "info@nowhere.example", "anna@example.org"), "domain of"),
+                       (("alias", "remove", "info@example.org"), "no such alias"),
+                       (("account", "name", "anna@example.org", "two\nlines"), "of one line")):
+        r = d.command(*args, check=False)
+        assert r.returncode == 1 and says in r.stderr, r
     assert d.command("domain", "show", "example.com", check=False).returncode == 1
 
 
