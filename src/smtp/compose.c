@@ -197,6 +197,11 @@ static enum smtp_reply check_field(const struct compose *c, struct arena *a,
         enum smtp_reply r = check_addresses(c, a, f->value, seen);
         return r == REPLY_NO_FROM ? REPLY_NOT_YOUR_FROM : r;
     }
+    /* Readers show these as the sender, too; each resending puts its own in front. */
+    if (slice_ieq(f->name, SLICE("Resent-From")) || slice_ieq(f->name, SLICE("Resent-Sender"))) {
+        enum smtp_reply r = check_addresses(c, a, f->value, seen);
+        return r == REPLY_NO_FROM ? REPLY_NOT_YOUR_FROM : r;
+    }
     if (slice_ieq(f->name, SLICE("Date")))
         seen->date = true;
     if (slice_ieq(f->name, SLICE("Message-ID")))

@@ -32,6 +32,17 @@ static void judged(void **state)
         {"from:chef@bank.example\r\n\r\n", REPLY_NOT_YOUR_FROM},
         {"From: anna@example.org\r\nSender: chef@bank.example\r\n\r\n", REPLY_NOT_YOUR_FROM},
         {"From: anna@example.org\r\nSender:\r\n\r\n", REPLY_NOT_YOUR_FROM},
+        {"Resent-From: office@example.org\r\nResent-From: anna@example.org\r\n"
+         "Resent-Sender: anna@example.org\r\nFrom: anna@example.org\r\n\r\n",
+         REPLY_NONE},
+        {"Resent-From: chef@bank.example\r\nFrom: anna@example.org\r\n\r\n", REPLY_NOT_YOUR_FROM},
+        {"From: anna@example.org\r\nResent-From: anna@example.org\r\n"
+         "resent-from : chef@bank.example\r\n\r\n",
+         REPLY_NOT_YOUR_FROM},
+        {"From: anna@example.org\r\nResent-Sender: chef@bank.example\r\n\r\n", REPLY_NOT_YOUR_FROM},
+        {"From: anna@example.org\r\nResent-From:\r\n\r\n", REPLY_NOT_YOUR_FROM},
+        {"From: anna@example.org\r\nResent-From: <anna@example.org> <b@c>\r\n\r\n",
+         REPLY_UNCLEAR_FROM},
         /* What one reader takes for Anna's and another for the chef's. */
         {"From: <anna@example.org> <chef@bank.example>\r\n\r\n", REPLY_UNCLEAR_FROM},
         {"From: <anna@example.org>chef@bank.example\r\n\r\n", REPLY_UNCLEAR_FROM},
