@@ -76,6 +76,8 @@
 
 /* IMAP */
 #define LIMIT_IMAP_LINE    (64 * 1024)   /* a command without its literals */
+#define LIMIT_IMAP_SKIPPED (1024 * 1024) /* of a longer line: so much counts as an error */
+#define LIMIT_IMAP_TAG     256
 #define LIMIT_IMAP_COMMAND (1024 * 1024) /* all literals of a command that is not APPEND */
 #define LIMIT_IMAP_LITERAL_PLUS                                                                    \
     4096 /* non-synchronising literal without APPEND, RFC 7888 LITERAL- */

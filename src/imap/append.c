@@ -41,6 +41,8 @@ static void parse_data(struct imap_lexer *l, struct append_message *m)
         return;
     }
     m->raw = lex_literal(l, &m->binary);
+    if (!m->binary && slice_has(m->raw, '\0'))
+        lex_fail(l, "A message with NUL must be a literal8");
 }
 
 /* SP [flag-list SP] [date-time SP] data */

@@ -38,6 +38,8 @@ static void appends(void **state)
     expect(append(c, SLICE("A APPEND add (\\Wrong) {3+}\r\nabc\r\n")), "A BAD");
     expect(append(c, SLICE("A APPEND add \"1-Foo-2020 00:00:00 +0000\" {3+}\r\nabc\r\n")), "A BAD");
     expect(append(c, SLICE("A APPEND add {3+}\r\nabc x\r\n")), "A BAD");
+    expect(append(c, SLICE("A APPEND add {7+}\r\na: b\r\n\0\r\n")), "A BAD A message with NUL");
+    expect(append(c, SLICE("A APPEND add ~{7+}\r\na: b\r\n\0\r\n")), "A OK [APPENDUID ");
     imap_client_send(c, SLICE("A APPEND add {5}\r\n"));
     expect(imap_client_until(c, "+ "), "+ ");
     expect(append(c, SLICE("a\r\n\r\nx\r\n")), "A BAD");

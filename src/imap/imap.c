@@ -274,6 +274,15 @@ static void long_line(struct imap_session *s)
 
 /* --- Input --- */
 
+/* A line that is thrown away and never ends. */
+static void skipping(struct imap_session *s)
+{
+    if (s->reader.skipped < LIMIT_IMAP_SKIPPED)
+        return;
+    s->reader.skipped = 0;
+    count_error(s);
+}
+
 static void take_commands(struct imap_session *s)
 {
     s->secret = s->state == IMAP_NOT_AUTHENTICATED;
@@ -283,6 +292,7 @@ static void take_commands(struct imap_session *s)
     conn_consume(s->conn, before - in.n);
     switch (event) {
     case READER_MORE:
+        skipping(s);
         return;
     case READER_LITERAL:
         judge_literal(s);

@@ -184,6 +184,11 @@ struct slice lex_tag(struct imap_lexer *l)
     struct slice s = take_class(l, CLASS_TAG);
     if (s.n == 0)
         lex_fail(l, "Missing tag");
+    /* It is echoed: an answer must not be as long as whatever was sent. */
+    if (s.n > LIMIT_IMAP_TAG) {
+        lex_limit(l, "The tag is too long");
+        return SLICE_NONE;
+    }
     return s;
 }
 
@@ -361,6 +366,10 @@ static struct slice name_from_wire(struct imap_lexer *l, struct slice raw)
     bool done = false;
     if (!l->utf8 && ascii_only(raw)) {
         done = mutf7_decode(raw, &utf8) == OK;
+        if (!done && !l->pattern) {
+            lex_fail(l, "The mailbox name is not modified UTF-7");
+            return SLICE_NONE;
+        }
         if (!done)
             buf_reset(&utf8);
     }
@@ -398,7 +407,10 @@ struct slice lex_mailbox(struct imap_lexer *l)
 
 struct slice lex_list_mailbox(struct imap_lexer *l)
 {
-    return fold_inbox(l, name_from_wire(l, string_or(l, CLASS_LIST)));
+    l->pattern = true;
+    struct slice name = name_from_wire(l, string_or(l, CLASS_LIST));
+    l->pattern = false;
+    return fold_inbox(l, name);
 }
 
 /* --- Flags --- */

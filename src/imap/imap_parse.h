@@ -37,6 +37,7 @@ struct imap_lexer {
     unsigned depth;   /* open parentheses taken with lex_open() */
     bool utf8;        /* IMAP4rev2 or UTF8=ACCEPT: mailbox names are UTF-8, else modified UTF-7 */
     bool uid;         /* the command came with the UID prefix */
+    bool pattern;     /* within lex_list_mailbox() */
     enum error error; /* ERR_INPUT: BAD; ERR_LIMIT: BAD, a limit was hit */
     const char *why;  /* static text for the BAD answer */
 };
@@ -79,6 +80,7 @@ bool lex_word(struct imap_lexer *l, const char *word);
 /* An attribute or command name: letters, digits, '.', '-', '=', '/' and '+'. Ends before '[', '<'
  * and blanks: "BODY.PEEK" of "BODY.PEEK[HEADER]<0.10>". Error when empty. */
 struct slice lex_name(struct imap_lexer *l);
+/* At most LIMIT_IMAP_TAG bytes. */
 struct slice lex_tag(struct imap_lexer *l);
 /* 1*ATOM-CHAR */
 struct slice lex_atom(struct imap_lexer *l);
@@ -99,11 +101,12 @@ uint32_t lex_nz_number(struct imap_lexer *l);
 uint64_t lex_number64(struct imap_lexer *l);
 
 /* A mailbox name as UTF-8 in NFC; "inbox" in any case (also as the first level) becomes "INBOX". In
- * utf8 mode an invalid UTF-8 name is an error; else modified UTF-7 is decoded, and a name that is
- * not such but valid UTF-8 is taken as UTF-8. A trailing '/' is taken off. */
+ * utf8 mode an invalid UTF-8 name is an error; else modified UTF-7 is decoded, and only its one
+ * canonical form is taken, so that LIST shows the name as it was given; a name with bytes over 127
+ * is taken as UTF-8. A trailing '/' is taken off. */
 struct slice lex_mailbox(struct imap_lexer *l);
-/* list-mailbox: as lex_mailbox, but % and * may stand in an unquoted one, and a trailing '/' stays.
- */
+/* list-mailbox: as lex_mailbox, but % and * may stand in an unquoted one, a trailing '/' stays, and
+ * what is no modified UTF-7 (a wildcard may stand in a run) is taken as it is. */
 struct slice lex_list_mailbox(struct imap_lexer *l);
 
 /* A flag list "(\Seen $Work)", or with `bare` also "\Seen $Work" without parentheses (STORE).

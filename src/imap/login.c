@@ -50,11 +50,12 @@ static void run_logout(struct imap_session *s, void *args)
 
 static void write_closed_bye(struct imap_session *s, int64_t until)
 {
-    int64_t minutes = (until - clock_wall() + 59) / 60;
+    /* `until` was rounded up to seconds and the clock is rounded down: one second too many. */
+    int64_t minutes = (until - 1 - clock_wall() + 59) / 60;
     imap_printf(s,
                 "* BYE [UNAVAILABLE] Too many wrong passwords came from your address; "
-                "try again in %lld minutes\r\n",
-                (long long)(minutes < 1 ? 1 : minutes));
+                "try again in %lld minute%s\r\n",
+                (long long)(minutes < 1 ? 1 : minutes), minutes <= 1 ? "" : "s");
     s->closing = true;
 }
 

@@ -61,6 +61,26 @@ static void test_select(void **state)
     imap_client_close(c);
 }
 
+/* A name has one form on the wire, and comes back in it. */
+static void test_encoded_names(void **state)
+{
+    struct imap_client *c = imap_client_anna(*state);
+    static const char *const bad[] = {"&", "&2AA-", "&AC8-", "x&AGE-", "a&b"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        expect(imap_client_do(c, "CREATE \"%s\"", bad[i]), "T BAD The mailbox name is not");
+    imap_client_ok(c, "CREATE \"ja&-nein&AOQ-\"");
+    expect(imap_client_ok(c, "LIST \"\" ja*"), "\"ja&-nein&AOQ-\"\r\nT OK");
+    imap_client_ok(c, "ENABLE UTF8=ACCEPT");
+    expect(imap_client_ok(c, "LIST \"\" ja*"), "\"ja&nein\xc3\xa4\"\r\nT OK");
+    imap_client_ok(c, "CREATE \"ja&2AA-\"");
+    imap_client_close(c);
+    c = imap_client_anna(*state);
+    expect(imap_client_ok(c, "LIST \"\" ja&-2*"), "\"ja&-2AA-\"\r\nT OK");
+    imap_client_ok(c, "DELETE \"ja&-2AA-\"");
+    imap_client_ok(c, "DELETE \"ja&-nein&AOQ-\"");
+    imap_client_close(c);
+}
+
 static void test_close(void **state)
 {
     struct imap_client *c = imap_in_mailbox(*state, "closing", mail, 3);
@@ -283,11 +303,12 @@ int main(void)
 {
     log_set_level(LOG_WARNING);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_select),  cmocka_unit_test(test_close),
-        cmocka_unit_test(test_qresync), cmocka_unit_test(test_create),
-        cmocka_unit_test(test_names),   cmocka_unit_test(test_rename),
-        cmocka_unit_test(test_list),    cmocka_unit_test(test_subscriptions),
-        cmocka_unit_test(test_status),  cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_select),        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_qresync),       cmocka_unit_test(test_create),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_list),          cmocka_unit_test(test_subscriptions),
+        cmocka_unit_test(test_status),        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_encoded_names),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -122,8 +122,10 @@ static bool take_line(struct reader *r, struct slice *in)
     size_t shown = piece.n && piece.p[piece.n - 1] == '\r' ? piece.n - 1 : piece.n;
     if (shown)
         r->last = piece.p[shown - 1];
-    if (r->state == READER_IN_LONG_LINE)
+    if (r->state == READER_IN_LONG_LINE) {
+        r->skipped += piece.n;
         return whole;
+    }
     if (r->text.n + piece.n > LIMIT_IMAP_LINE)
         r->state = READER_IN_LONG_LINE;
     else

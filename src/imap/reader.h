@@ -40,6 +40,7 @@ struct reader {
     bool asked_sync;   /* the client waits for "+" */
     bool asked_binary; /* "~{n}" */
     uint8_t last;      /* of a line that is skipped: its last byte before the line end */
+    size_t skipped;    /* bytes of that line that were thrown away; the caller may set it back */
 };
 
 void reader_init(struct reader *r);

@@ -258,6 +258,36 @@ static void test_long_line(void **state)
     imap_client_close(c);
 }
 
+/* A line that never ends is not read for ever. */
+static void test_endless_line(void **state)
+{
+    struct imap_client *c = imap_client_anna(*state);
+    uint8_t piece[32 * 1024];
+    memset(piece, 'x', sizeof piece);
+    imap_client_send(c, SLICE("a SELECT "));
+    for (size_t sent = 0; sent < LIMIT_IMAP_LINE + LIMIT_IMAP_ERRORS * LIMIT_IMAP_SKIPPED;
+         sent += sizeof piece)
+        imap_client_send(c, slice_of(piece, sizeof piece));
+    imap_client_until(c, "* BYE Too many errors");
+    assert_true(imap_client_closed(c));
+    imap_client_close(c);
+}
+
+/* A tag is echoed, so it may not be long. */
+static void test_long_tag(void **state)
+{
+    struct imap_client *c = imap_client_anna(*state);
+    uint8_t tag[LIMIT_IMAP_TAG + 1];
+    memset(tag, 'y', sizeof tag);
+    imap_client_send(c, slice_of(tag, sizeof tag));
+    imap_client_send(c, SLICE(" NOOP\r\n"));
+    want_not(imap_client_until(c, "* BAD [TOOBIG] The tag is too long"), "yy");
+    imap_client_send(c, slice_of(tag, sizeof tag - 1));
+    imap_client_send(c, SLICE(" NOOP\r\n"));
+    want(imap_client_until(c, "yy OK"), "yy OK");
+    imap_client_close(c);
+}
+
 static void test_error_limit(void **state)
 {
     struct imap_client *c = imap_client_anna(*state);
@@ -437,7 +467,9 @@ static void test_lockout(void **state)
     imap_client_until(c, "* BYE");
     imap_client_close(c);
     c = imap_client_open(f, true);
-    want(imap_client_until(c, "* BYE"), "Too many wrong passwords");
+    const char *bye = imap_client_until(c, "* BYE");
+    want(bye, "Too many wrong passwords");
+    want(bye, "try again in 20 minutes\r\n");
     assert_true(imap_client_closed(c));
     imap_client_close(c);
     imap_fixture_stop(f);
@@ -469,6 +501,8 @@ int main(void)
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_nesting),
         cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_endless_line),
+        cmocka_unit_test(test_long_tag),
         cmocka_unit_test(test_error_limit),
         cmocka_unit_test(test_id_enable),
         cmocka_unit_test(test_idle_push),
