@@ -26,10 +26,17 @@ int command_alias_add(struct call *c)
     if (!call_directory(c, &d))
         return REFUSED;
     struct slice address = call_arg(c, 0);
+    struct slice target = SLICE_NONE;
     enum error e = OK;
-    for (size_t i = 1; !e && i < c->n_args; i++)
-        e = directory_alias_add(d, address, call_arg(c, i));
+    for (size_t i = 1; !e && i < c->n_args; i++) {
+        target = call_arg(c, i);
+        e = directory_alias_add(d, address, target);
+    }
+    bool loop = e == ERR_CONFLICT && directory_alias_leads_back(d, address, target);
     directory_close(d);
+    if (loop)
+        return refuse("mail to %.*s would come back to it by way of %.*s", SLICE_FMT(address),
+                      SLICE_FMT(target));
     if (e == ERR_NOTFOUND)
         return refuse("the domain of %.*s is not ours; `depesche domain add` adds it",
                       SLICE_FMT(address));

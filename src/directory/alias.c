@@ -41,6 +41,97 @@ static enum error alias_has_room(struct sql *db, int64_t domain, const char *loc
     return e == OK && n >= LIMIT_ALIAS_TARGETS ? ERR_LIMIT : e;
 }
 
+/* --- Aliases that lead back --- */
+
+struct way {
+    struct slice address;
+    struct way *next;
+};
+
+/* A walk over aliases: each address once, in the order found. */
+struct walk {
+    struct sql *db;
+    struct arena *a;
+    int64_t domain; /* the alias that must not be met */
+    const char *local;
+    struct way *first, **end;
+    unsigned n;
+};
+
+static enum error walk_add(struct walk *w, struct slice address)
+{
+    for (const struct way *known = w->first; known; known = known->next)
+        if (slice_ieq(known->address, address))
+            return OK;
+    struct way *way = arena_new(w->a, struct way);
+    if (!way || ++w->n > LIMIT_ALIAS_LOOKUPS)
+        return ERR_LIMIT;
+    way->address = address;
+    *w->end = way;
+    w->end = &way->next;
+    return OK;
+}
+
+/* ERR_NOTFOUND: nothing of that name; ERR_CONFLICT: it is the alias in question. */
+static enum error walk_name(struct walk *w, int64_t domain, const char *local)
+{
+    struct account account;
+    if (domain == w->domain && strcmp(local, w->local) == 0)
+        return ERR_CONFLICT;
+    enum error e = account_row_find(w->db, domain, local, &account);
+    if (e != ERR_NOTFOUND)
+        return e;
+    struct slice *targets;
+    size_t n = 0;
+    struct sql_query q = sql_query(w->db, Q_ALIAS_GET);
+    sql_int(&q, domain);
+    sql_text(&q, slice_str(local));
+    e = targets_of(&q, w->a, &targets, &n);
+    for (size_t i = 0; e == OK && i < n; i++)
+        e = walk_add(w, targets[i]);
+    return e == OK && n == 0 ? ERR_NOTFOUND : e;
+}
+
+static enum error walk_address(struct walk *w, struct slice address)
+{
+    struct mail_address m;
+    struct domain_row domain = {0};
+    char base[LIMIT_ADDRESS + 1];
+    if (mail_address_parse(address, &m) != OK)
+        return OK;
+    enum error e = domain_row_find(w->db, m.domain, &domain);
+    if (e == OK)
+        e = walk_name(w, domain.id, m.local);
+    if (e == ERR_NOTFOUND && m.plain && domain.id > 0 && mail_address_base(m.local, base))
+        e = walk_name(w, domain.id, base);
+    return e == ERR_NOTFOUND ? OK : e;
+}
+
+/* ERR_CONFLICT when mail for `target` comes back to the alias. Forwards are not followed: an
+ * account keeps what comes back to it. */
+static enum error leads_back(struct sql *db, int64_t domain, const char *local, struct slice target)
+{
+    enum { ARENA = 4 * 1024 * 1024 };
+    autoarena a;
+    arena_init(&a, ARENA);
+    struct walk w = {.db = db, .a = &a, .domain = domain, .local = local, .end = &w.first};
+    enum error e = walk_add(&w, target);
+    for (const struct way *way = w.first; way && e == OK; way = way->next)
+        e = walk_address(&w, way->address);
+    return e == ERR_LIMIT ? OK : e; /* so far no way back */
+}
+
+bool directory_alias_leads_back(struct directory *d, struct slice address, struct slice target)
+{
+    struct mail_address m;
+    struct domain_row domain;
+    if (mail_address_parse(address, &m) != OK)
+        return false;
+    autosql *db = locked(d->reader);
+    return domain_row_find(db, m.domain, &domain) == OK &&
+           leads_back(db, domain.id, m.local, target) == ERR_CONFLICT;
+}
+
 enum error directory_alias_add(struct directory *d, struct slice address, struct slice target)
 {
     struct mail_address m;
@@ -57,6 +148,8 @@ enum error directory_alias_add(struct directory *d, struct slice address, struct
         e = find_alias_place(db, &m, &domain);
     if (e == OK)
         e = alias_has_room(db, domain.id, m.local);
+    if (e == OK)
+        e = leads_back(db, domain.id, m.local, slice_str(canonical));
     if (e != OK)
         return e;
     struct sql_query q = sql_query(db, Q_ALIAS_ADD);

@@ -20,6 +20,15 @@ static void tell(struct checking *c, const char *what, const char *who, bool men
         c->bad++;
 }
 
+/* What is worth a look, but may be meant so. */
+static void advise(const struct checking *c, const char *what, const char *who)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "%s: %s", what, who);
+    if (c->report != NULL)
+        c->report(c->arg, line);
+}
+
 static void on_integrity(void *arg, const char *line)
 {
     if (strcmp(line, "ok") != 0)
@@ -87,6 +96,22 @@ static void add_line(void *arg, const char *text)
     buf_byte(arg, '\n');
 }
 
+static bool is_alias(struct directory *d, struct slice address)
+{
+    struct mail_address m;
+    struct domain_row domain;
+    if (mail_address_parse(address, &m) != OK)
+        return false;
+    autosql *db = locked(d->writer);
+    if (domain_row_find(db, m.domain, &domain) != OK)
+        return false;
+    struct sql_query q = sql_query(db, Q_ALIAS_GET);
+    sql_int(&q, domain.id);
+    sql_text(&q, slice_str(m.local));
+    bool found = sql_row(&q);
+    return sql_done(&q) == OK && found;
+}
+
 /* Targets of ours that lead nowhere: mail for them is refused. Only their owner knows the remedy.
  */
 static enum error check_targets(struct checking *c)
@@ -111,7 +136,10 @@ static enum error check_targets(struct checking *c)
         enum error e = directory_resolve(c->d, target, &a, &out);
         char text[LIMIT_ADDRESS + 1];
         copy_text(text, sizeof text, target);
-        if (e == ERR_NOTFOUND || e == ERR_INPUT)
+        /* Its own targets are looked at, too: here it leads round, or too far. */
+        if (e == ERR_NOTFOUND && is_alias(c->d, target))
+            advise(c, "directory: an alias that leads nowhere", text);
+        else if (e == ERR_NOTFOUND || e == ERR_INPUT)
             tell(c, "directory: a target that does not exist", text, false);
         else if (e == ERR_IO)
             return e;

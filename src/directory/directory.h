@@ -85,9 +85,13 @@ must_use enum error directory_account_remove(struct directory *d, uint64_t id);
 /* --- Aliases and forwards --- */
 
 /* An alias is an address without an account: mail goes to each target (own or foreign addresses).
- */
+ * ERR_CONFLICT: the address is an account's, has that target already, or the target leads back to
+ * it by way of other aliases (directory_alias_leads_back() tells). */
 must_use enum error directory_alias_add(struct directory *d, struct slice address,
                                         struct slice target);
+/* Would mail for `target` come back to the alias `address`, followed through aliases alone? At most
+ * LIMIT_ALIAS_LOOKUPS addresses are looked at. False also when something cannot be read. */
+bool directory_alias_leads_back(struct directory *d, struct slice address, struct slice target);
 /* target empty: the whole alias. */
 must_use enum error directory_alias_remove(struct directory *d, struct slice address,
                                            struct slice target);
@@ -159,7 +163,8 @@ must_use enum error directory_verify(struct directory *d, struct slice address,
 /* --- Care --- */
 
 /* Integrity of the database and references. Calls report(arg, line) for each finding; with `repair`
- * mends what can be mended. *bad counts what is (still) wrong. */
+ * mends what can be mended. *bad counts what is (still) wrong; an alias that only leads to itself
+ * or to what is counted is reported, not counted. */
 must_use enum error directory_check(struct directory *d, bool repair,
                                     void (*report)(void *arg, const char *line), void *arg,
                                     unsigned *bad);

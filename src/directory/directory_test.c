@@ -257,6 +257,50 @@ static void test_aliases(void **state)
                      ERR_LIMIT);
 }
 
+/* Mail must not go round: what would lead back is refused, also by way of others. */
+static void test_alias_loops(void **state)
+{
+    static const struct {
+        const char *alias, *target;
+        enum error e;
+    } steps[] = {
+        {"x@example.org", "x@example.org", ERR_CONFLICT},
+        {"x@example.org", "X@alias.example", ERR_CONFLICT},
+        {"x@example.org", "x+tag@example.org", ERR_CONFLICT},
+        {"y1@example.org", "y2@example.org", OK},
+        {"y2@example.org", "y1@example.org", ERR_CONFLICT},
+        {"y2@example.org", "y3@example.org", OK},
+        {"y2@example.org", "anna@example.org", OK},
+        {"y3@alias.example", "y1@example.org", ERR_CONFLICT},
+        {"y3@example.org", "y1+tag@example.org", ERR_CONFLICT},
+        {"y3@example.org", "y4@example.org", OK}, /* not there yet */
+        {"y4@example.org", "y2@example.org", ERR_CONFLICT},
+        {"y4@example.org", "anna@example.org", OK},
+        {"y5@example.org", "y1@example.org", OK}, /* two ways to one place are none back */
+        {"y5@example.org", "y2@example.org", OK},
+        {"y5+tag@example.org", "y5@example.org", OK},
+        {"z@example.org", "z@foreign.example", OK},
+    };
+    assert_int_equal(directory_domain_add(d, SLICE("example.org"), SLICE("")), OK);
+    assert_int_equal(directory_domain_add(d, SLICE("alias.example"), SLICE("example.org")), OK);
+    add("anna@example.org");
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        struct slice alias = slice_str(steps[i].alias), target = slice_str(steps[i].target);
+        assert_int_equal(directory_alias_leads_back(d, alias, target), steps[i].e != OK);
+        enum error e = directory_alias_add(d, alias, target);
+        if (e != steps[i].e)
+            fail_msg("%s to %s: %s", steps[i].alias, steps[i].target, error_name(e));
+    }
+    /* Longer than mail is followed. */
+    char from[32], to[32];
+    for (int i = 0; i < 40; i++) {
+        snprintf(from, sizeof from, "w%d@example.org", i);
+        snprintf(to, sizeof to, "w%d@example.org", i + 1);
+        assert_int_equal(directory_alias_add(d, slice_str(from), slice_str(to)), OK);
+    }
+    assert_int_equal(directory_alias_add(d, slice_str(to), SLICE("w0@example.org")), ERR_CONFLICT);
+}
+
 static void test_forwards(void **state)
 {
     assert_int_equal(directory_domain_add(d, SLICE("example.org"), SLICE("")), OK);
@@ -419,6 +463,19 @@ static void test_check(void **state)
     assert_int_equal(lines, 4);
     assert_int_equal(directory_check(d, false, NULL, NULL, &bad), OK);
     assert_int_equal(bad, 1);
+
+    /* Aliases that another program made lead round: reported, not counted. */
+    assert_int_equal(sql_open(test_folder_file(&folder, "directory.db"), &raw, &db), OK);
+    assert_int_equal(sql_exec(db,
+                              "INSERT INTO alias VALUES (1, 'r1', 'r2@example.org');"
+                              "INSERT INTO alias VALUES (1, 'r2', 'r1@example.org');",
+                              NULL, NULL),
+                     OK);
+    sql_close(db);
+    lines = 0;
+    assert_int_equal(directory_check(d, false, on_line, NULL, &bad), OK);
+    assert_int_equal(bad, 1);
+    assert_int_equal(lines, 3);
 }
 
 int main(int argc, char **argv)
@@ -430,6 +487,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_account_addresses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_accounts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_aliases, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_alias_loops, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forwards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_processes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),

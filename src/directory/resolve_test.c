@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/sql.h"
 #include "base/test_folder.h"
 
 #include <setjmp.h>
@@ -31,13 +32,26 @@ static void forward(uint64_t id, const char *target, bool keep)
     assert_int_equal(directory_forward_set(d, id, &s, 1, keep), OK);
 }
 
+/* Aliases that lead back are refused; these come from elsewhere. */
+static void add_loops(void)
+{
+    static const struct sql_spec raw = {NULL, 1, NULL, 0};
+    struct sql *db;
+    assert_int_equal(sql_open(test_folder_file(&folder, "directory.db"), &raw, &db), OK);
+    assert_int_equal(sql_exec(db,
+                              "INSERT INTO alias VALUES (1, 'loop2', 'loop1@example.org');"
+                              "INSERT INTO alias VALUES (1, 'loop3', 'loop3@example.org');",
+                              NULL, NULL),
+                     OK);
+    sql_close(db);
+}
+
 static void fill(void)
 {
     static const char *const aliases[][2] = {
         {"info@example.org", "anna@example.org"},      {"info@example.org", "ben@example.org"},
         {"info@example.org", "Out@Foreign.example"},   {"team@example.org", "info@example.org"},
         {"team@example.org", "anna+team@example.org"}, {"loop1@example.org", "loop2@example.org"},
-        {"loop2@example.org", "loop1@example.org"},    {"loop3@example.org", "loop3@example.org"},
         {"loop3@example.org", "anna@example.org"},     {"dead@example.org", "nobody@example.org"},
         {"half@example.org", "nobody@example.org"},    {"half@example.org", "anna@example.org"},
         {"old@example.org", "closed@example.org"},     {"mixed@example.org", "closed@example.org"},
@@ -59,6 +73,7 @@ static void fill(void)
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
         assert_int_equal(directory_alias_add(d, slice_str(aliases[i][0]), slice_str(aliases[i][1])),
                          OK);
+    add_loops();
     for (int i = 1; i <= 12; i++) {
         char from[32], to[32];
         snprintf(from, sizeof from, "d%d@example.org", i);
