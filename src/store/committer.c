@@ -194,13 +194,15 @@ static void run_jobs(struct shard *sh)
     }
 }
 
-/* The bodies are written to the disk while the jobs run; the commit waits for them. */
-static enum error transact(struct shard *sh, bool appended)
+/* The bodies are written to the disk while the jobs run; the commit waits for them. *at_commit: it
+ * was the commit itself that failed. */
+static enum error transact(struct shard *sh, bool appended, bool *at_commit)
 {
     enum error e = index_run(&sh->w, index_use(&sh->w, ST_BEGIN_WRITE));
     if (e != OK)
         return e;
     sh->txn_error = OK;
+    sh->w.unprepared = OK;
     sh->n_delta = 0;
     run_jobs(sh);
     e = sh->txn_error;
@@ -208,8 +210,13 @@ static enum error transact(struct shard *sh, bool appended)
         e = work_flush(sh);
     if (e == OK && appended)
         e = segment_sync(&sh->log);
-    if (e == OK)
+    if (e == OK) {
         e = index_run(&sh->w, index_use(&sh->w, ST_COMMIT));
+        *at_commit = e != OK;
+    }
+    /* Who got no statement says ERR_IO; the index knows better. */
+    if (e == ERR_IO && !*at_commit && sh->w.unprepared != OK)
+        e = sh->w.unprepared;
     if (e != OK && !sqlite3_get_autocommit(sh->w.db) &&
         index_run(&sh->w, index_use(&sh->w, ST_ROLLBACK)) != OK)
         e = ERR_IO;
@@ -232,19 +239,20 @@ static void commit_group(struct shard *sh)
     uint64_t end = sh->log.end;
     sh->group_segment = segment;
     /* What waited behind the group that failed is not written either. */
-    bool appended = false;
+    bool appended = false, at_commit = false;
     enum error e = atomic_load(&sh->failed) ? ERR_IO : write_bodies(sh, &appended);
     if (e == OK)
-        e = transact(sh, appended);
+        e = transact(sh, appended, &at_commit);
     if (e == OK)
         atomic_store(&sh->full_logged, false);
     else if (e == ERR_FULL)
         note_full(sh);
     /* A commit that failed to sync may be on the disk all the same: then the bytes that its rows
-     * name must be there too, and only the next start knows. */
-    if (e != OK && e != ERR_FULL && e != ERR_AGAIN)
+     * name must be there too, and only the next start knows. So must they after a commit that found
+     * no memory, which may have come that far. */
+    if (e != OK && e != ERR_FULL && e != ERR_AGAIN && e != ERR_BUG)
         shut(sh);
-    else if (e != OK)
+    else if (e == ERR_FULL || (e != OK && !at_commit))
         segment_back(&sh->log, segment, end);
     work_publish(sh, e == OK);
     for (size_t g = 0; g < sh->n_group; g++)

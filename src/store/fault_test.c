@@ -278,6 +278,33 @@ static void test_index_full(void **state)
     kit_sound(k);
 }
 
+/* A row that should not be there, or no memory: what meets it fails, the shard goes on. */
+static void test_not_the_disk(void **state)
+{
+    struct kit *k = *state;
+    struct index *x = &k->s->shard[0].w;
+    uint32_t box = kit_box(k, 1, "INBOX"), sent = kit_box(k, 1, "Sent");
+    struct slice raw = kit_big(k, 50000, 1);
+    char path[200];
+    struct stat before, after;
+    kit_append(k, 1, box, raw, 0);
+    segment_path(k, path, sizeof path, 1);
+    assert_int_equal(stat(path, &before), 0);
+    execute(k, "INSERT INTO meta SELECT (num << 32) | uid_next, x'00' FROM mailbox WHERE id = 1");
+    assert_int_equal(try_append(k, box, raw), ERR_BUG);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    assert_int_equal(try_append(k, sent, raw), OK);
+    assert_string_equal(kit_uids(k, 1, box), "1");
+    execute(k, "DELETE FROM meta WHERE data = x'00'");
+    assert_int_equal(try_append(k, box, raw), OK);
+    assert_string_equal(kit_uids(k, 1, box), "1 2");
+    assert_int_equal(index_error(x, SQLITE_NOMEM), ERR_AGAIN);
+    assert_int_equal(index_error(x, SQLITE_IOERR_NOMEM), ERR_AGAIN);
+    assert_int_equal(index_error(x, SQLITE_CORRUPT), ERR_IO);
+    kit_sound(k);
+}
+
 /* A real full disk, where the test may mount one. */
 static void test_disk_full(void **state)
 {
@@ -666,6 +693,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_sync_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_index_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_the_disk, setup, teardown),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test_setup_teardown(test_damaged_body, setup, teardown),
         cmocka_unit_test_setup_teardown(test_repair, setup, teardown),

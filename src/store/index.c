@@ -168,11 +168,14 @@ enum error index_error(const struct index *x, int rc)
     default:
         break;
     }
+    /* Memory and a row that should not be there say nothing about the disk. */
+    bool no_memory = (rc & 0xff) == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM,
+         unfit = (rc & 0xff) == SQLITE_CONSTRAINT;
     if (sqlite3_extended_errcode(x->db) == SQLITE_IOERR_SHMSIZE)
         return ERR_FULL;
     log_error("store.index-failed", log_i64("code", sqlite3_extended_errcode(x->db)),
               log_text("reason", sqlite3_errmsg(x->db)));
-    return ERR_IO;
+    return no_memory ? ERR_AGAIN : unfit ? ERR_BUG : ERR_IO;
 }
 
 enum error index_exec(struct index *x, const char *sql)
@@ -243,7 +246,7 @@ sqlite3_stmt *index_use(struct index *x, enum statement which)
         int rc = sqlite3_prepare_v3(x->db, text[which], -1, SQLITE_PREPARE_PERSISTENT,
                                     &x->st[which], NULL);
         if (rc != SQLITE_OK) {
-            (void)index_error(x, rc);
+            x->unprepared = index_error(x, rc);
             return NULL;
         }
     }

@@ -104,6 +104,7 @@ enum statement {
 struct index {
     sqlite3 *db;
     sqlite3_stmt *st[ST_COUNT];
+    enum error unprepared; /* why index_use() gave NULL last */
 };
 
 enum index_mode { INDEX_WRITER, INDEX_READER, INDEX_BESIDE /* another process writes it */ };
