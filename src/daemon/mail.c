@@ -28,9 +28,13 @@ struct mail {
     struct smtp_submission submission;
     struct imap_service imap;
     struct handover_server *handover; /* under lock */
-    /* Held while bans are told (so that the last told is the newest), while the other role's new
-     * socket is taken over, and while guard and handover go away. */
+    /* Held while the other role's new socket is taken over, and while guard and handover go away;
+     * never while something is sent. Guards the four below. */
     pthread_mutex_t lock;
+    pthread_cond_t told;
+    /* One thread tells bans at a time, so that the last told is the newest: who comes meanwhile
+     * leaves it to that one to tell once more. */
+    bool telling, tell_again;
     bool bans_told; /* a list that was not empty has been told */
     /* Held while a command runs, which may take long: a lock of its own. */
     pthread_mutex_t command_lock;
@@ -93,7 +97,15 @@ static void on_deliver(void *arg, const struct handover_envelope *e, struct slic
 
 /* --- Bans of the whole machine: told to edge and to the supervisor's firewall --- */
 
-static void tell_bans(struct mail *m, const struct guard_ban *bans, size_t n)
+struct ban_list {
+    struct handover_server *handover; /* NULL: nothing is to be told */
+    struct ip *ips;
+    size_t n;
+    struct buf record; /* the same for the supervisor */
+};
+
+/* Under the lock. */
+static void list_bans(struct mail *m, const struct guard_ban *bans, size_t n, struct ban_list *out)
 {
     int64_t now = clock_wall();
     struct ip *ips = mem_array(n + 1, sizeof *ips);
@@ -110,33 +122,68 @@ static void tell_bans(struct mail *m, const struct guard_ban *bans, size_t n)
     }
     for (int i = 0; i < 4; i++)
         record.p[1 + i] = (uint8_t)(count >> (24 - 8 * i));
-    if (count || m->bans_told) {
-        struct handover_server *h = m->handover;
-        if (h && handover_server_banned(h, ips, count))
-            log_debug("bans.edge_away"); /* it asks again when it is back */
-        role_say(&m->role, buf_slice(&record));
-    }
+    bool news = count || m->bans_told;
+    *out = (struct ban_list){news ? m->handover : NULL, ips, count, record};
     m->bans_told = count > 0;
-    buf_free(&record);
-    mem_free(ips);
 }
 
-static void on_machine_bans(void *arg)
+/* Under the lock. */
+static void read_bans(struct mail *m, struct ban_list *out)
 {
-    struct mail *m = arg;
     struct arena a;
     arena_init(&a, LIMIT_GUARD_ADDRESSES * 2 * sizeof(struct guard_ban));
     struct guard_ban *bans;
     size_t n;
-    pthread_mutex_lock(&m->lock);
     struct guard *g = atomic_load(&m->guard); /* NULL while it opens and after it closed */
     enum error e = g ? guard_bans(g, &a, &bans, &n) : OK;
     if (e)
         log_error("bans.unread", log_text("error", error_name(e)));
     else if (g)
-        tell_bans(m, bans, n);
-    pthread_mutex_unlock(&m->lock);
+        list_bans(m, bans, n, out);
     arena_free(&a);
+}
+
+/* Without the lock: edge may be slow to take it, and nobody else should wait for that. */
+static void tell_bans(struct mail *m, struct ban_list *l)
+{
+    if (l->handover) {
+        if (handover_server_banned(l->handover, l->ips, l->n))
+            log_debug("bans.edge_away"); /* it asks again when it is back */
+        role_say(&m->role, buf_slice(&l->record));
+    }
+    buf_free(&l->record);
+    mem_free(l->ips);
+}
+
+static void on_machine_bans(void *arg)
+{
+    struct mail *m = arg;
+    pthread_mutex_lock(&m->lock);
+    m->tell_again = true;
+    while (!m->telling && m->tell_again) {
+        struct ban_list list = {0};
+        m->telling = true;
+        m->tell_again = false;
+        read_bans(m, &list);
+        pthread_mutex_unlock(&m->lock);
+        tell_bans(m, &list);
+        pthread_mutex_lock(&m->lock);
+        m->telling = false;
+        pthread_cond_broadcast(&m->told);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* Under the lock: waits until nobody tells. False: it takes too long. */
+static bool all_told(struct mail *m, int64_t seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += seconds;
+    while (m->telling)
+        if (pthread_cond_timedwait(&m->told, &m->lock, &until) != 0)
+            return false;
+    return true;
 }
 
 static void bans_again(void *arg)
@@ -153,6 +200,7 @@ static bool admit_peer(struct mail *m, struct ip peer)
 }
 
 static struct mail mail = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                           .told = PTHREAD_COND_INITIALIZER,
                            .command_lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool admit(void *service, struct ip peer)
@@ -338,8 +386,9 @@ static void on_handover(void *arg, int fd)
     struct handover_server *h = m->handover;
     if (h) {
         log_info("handover.again");
-        handover_server_replace(h, fd);
-        m->bans_told = true; /* the new edge knows of none */
+        if (handover_server_replace(h, fd))
+            die("no thread for what edge asks"); /* a new process may have more luck */
+        m->bans_told = true;                     /* the new edge knows of none */
         bans_again(m);
     } else {
         (void)close(fd);
@@ -399,13 +448,14 @@ int mail_main(const struct role_start *start)
     struct handover_server *h = mail.handover;
     struct guard *g = atomic_exchange(&mail.guard, NULL);
     mail.handover = NULL;
+    bool told = all_told(&mail, (int64_t)start->config->stop_seconds);
     pthread_mutex_unlock(&mail.lock);
     pthread_mutex_lock(&mail.command_lock);
     mail.ending = true;
     pthread_mutex_unlock(&mail.command_lock);
     /* Whoever still delivers needs the store; nothing of it was promised, and the end of the
      * process is a safe one. */
-    if (!handover_server_free(h, (int)start->config->stop_seconds * 1000))
+    if (!told || !handover_server_free(h, (int)start->config->stop_seconds * 1000))
         return 0;
     login_free(mail.login);
     store_close(mail.store);

@@ -6,8 +6,9 @@
  *
  * `relay` (mail -> edge) joins when the queue delivers. A message crosses as a sealed memfd:
  * immutable, no copy, no temporary file; a small one within its record, which costs less. Every
- * record is typed, length-checked and bounded; a malformed one from the other side is answered by
- * dropping it and one log line, never by trust: `edge` talks to strangers. */
+ * record is typed, length-checked and bounded; a malformed one from the other side is dropped with
+ * one log line, never trusted: `edge` talks to strangers. When its number could be read, whoever
+ * waits for the answer hears at once that it must try later. */
 #ifndef DEPESCHE_HANDOVER_HANDOVER_H
 #define DEPESCHE_HANDOVER_HANDOVER_H
 
@@ -91,11 +92,13 @@ struct handover_service {
     void *arg;
 };
 struct handover_server;
-/* Starts worker threads on demand (at most 64). Takes fd. */
+/* Starts worker threads on demand (at most 64). Takes fd. ERR_AGAIN: not even the first thread
+ * could be started; the descriptor is then the caller's still. */
 must_use enum error handover_server_new(int fd, const struct handover_service *service,
                                         struct handover_server **out);
-/* `edge` was restarted: serve the new socket from now on. */
-void handover_server_replace(struct handover_server *s, int fd);
+/* `edge` was restarted: serve the new socket from now on. Takes fd, also on an error. ERR_AGAIN: no
+ * thread for it could be started; nothing is served then until the next call. */
+must_use enum error handover_server_replace(struct handover_server *s, int fd);
 must_use enum error handover_server_banned(struct handover_server *s, const struct ip *ips,
                                            size_t n);
 /* Answers what is in flight (at most grace_ms), then ends. False: something is still being served,

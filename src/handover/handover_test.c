@@ -4,11 +4,14 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "handover/record.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -180,7 +183,7 @@ static void unsealed_is_not_taken(void **state)
     struct world *w = *state;
     int fd[2], message;
     assert_int_equal(ipc_pair(fd), OK);
-    handover_server_replace(w->server, fd[1]);
+    assert_int_equal(handover_server_replace(w->server, fd[1]), OK);
     const struct handover_recipient r = {.address = SLICE("anna@example.org")};
     const struct handover_envelope e = {.recipients = &r, .n_recipients = 1};
     autobuf envelope = BUF_INIT(1000), record = BUF_INIT(1000);
@@ -190,10 +193,17 @@ static void unsealed_is_not_taken(void **state)
     assert_int_equal(ipc_memfd("test", &message), OK);
     assert_int_equal(ipc_send(fd[0], buf_slice(&record), &message, 1, 1000), OK);
     close(message);
+    uint8_t room[100];
+    struct ipc_record in;
+    struct record answer;
+    assert_int_equal(ipc_receive(fd[0], room, sizeof room, 5000, &in), OK);
+    assert_int_equal(record_read(in.bytes, &answer), OK);
+    assert_int_equal(answer.id, 1);
+    assert_int_equal(answer.statuses.n, 1);
+    assert_int_equal(answer.statuses.p[0], HANDOVER_TEMPORARY);
     handover_client_replace(w->client, fd[0]);
     enum handover_status s;
     assert_int_equal(handover_resolve(w->client, SLICE("anna@example.org"), 0, &s), OK);
-    usleep(20000);
     assert_int_equal(atomic_load(&w->delivered), 0);
 }
 
@@ -293,7 +303,7 @@ static void gone_and_back(void **state)
     /* And the other way round: edge was restarted. */
     handover_client_free(w->client);
     assert_int_equal(ipc_pair(fd), OK);
-    handover_server_replace(w->server, fd[1]);
+    assert_int_equal(handover_server_replace(w->server, fd[1]), OK);
     assert_int_equal(handover_client_new(fd[0], banned, w, &w->client), OK);
     assert_int_equal(handover_resolve(w->client, SLICE("nobody@example.org"), 0, &s), OK);
     assert_int_equal(s, HANDOVER_UNKNOWN);
@@ -317,19 +327,76 @@ static void dead_while_waiting(void **state)
     assert_true(clock_ms() - start < 5000);
 }
 
-/* Whatever the other process sends, the server goes on. */
+/* Requests that cannot be served; their numbers are 1, 2, 3... */
+static const struct {
+    struct slice request;
+    size_t n_fds;
+    enum record_type answer;
+} refused[] = {
+    {SLICE("\x02\0\0\0\0\0\0\0\1\0\0\0\0"), 0, RECORD_DELIVERED}, /* its descriptor is lost */
+    {SLICE("\x03\0\0\0\0\0\0\0\2"), 2, RECORD_DELIVERED},         /* not memfds */
+    {SLICE("\x03\0\0\0\0\0\0\0\3"), 1, RECORD_DELIVERED},
+    {SLICE("\x01\0\0\0\0\0\0\0\4"), 0, RECORD_RESOLVED},                   /* too short */
+    {SLICE("\x07\0\0\0\0\0\0\0\5\0\0\0\1x\0\0\0\0"), 0, RECORD_DELIVERED}, /* bad envelope */
+    {SLICE("\xff\0\0\0\0\0\0\0\6"), 0, RECORD_DELIVERED},
+};
+
+/* Whatever the other process sends, the server goes on; it answers what has a number. */
 static void rubbish(void **state)
 {
     struct world *w = *state;
     int fd[2];
     assert_int_equal(ipc_pair(fd), OK);
-    handover_server_replace(w->server, fd[1]);
+    assert_int_equal(handover_server_replace(w->server, fd[1]), OK);
     assert_int_equal(ipc_send(fd[0], SLICE("rubbish"), NULL, 0, 1000), OK);
-    assert_int_equal(ipc_send(fd[0], SLICE("\x02\0\0\0\0\0\0\0\1\0\0\0\0"), NULL, 0, 1000), OK);
-    assert_int_equal(ipc_send(fd[0], SLICE("\x03\0\0\0\0\0\0\0\1"), fd, 2, 1000), OK);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        assert_int_equal(ipc_send(fd[0], refused[i].request, fd, refused[i].n_fds, 1000), OK);
+        uint8_t room[100];
+        struct ipc_record in;
+        struct record r;
+        assert_int_equal(ipc_receive(fd[0], room, sizeof room, 5000, &in), OK);
+        assert_int_equal(record_read(in.bytes, &r), OK);
+        assert_int_equal(r.id, i + 1);
+        assert_int_equal(r.type, refused[i].answer);
+        assert_int_equal(r.statuses.n, 1);
+        assert_int_equal(r.statuses.p[0], HANDOVER_TEMPORARY);
+    }
+    assert_int_equal(atomic_load(&w->delivered), 0);
     handover_client_replace(w->client, fd[0]);
     enum handover_status s;
     assert_int_equal(handover_resolve(w->client, SLICE("anna@example.org"), 0, &s), OK);
+}
+
+/* In a process of its own, where no memory for a thread's stack is left. */
+static int serve_without_threads(void)
+{
+    int fd[2];
+    const struct handover_service service = {resolve, deliver, NULL};
+    struct handover_server *s = NULL;
+    const struct rlimit none = {1, 1};
+    if (ipc_pair(fd) != OK)
+        return 1;
+    mem_free(mem_alloc(LIMIT_HANDOVER_COPY)); /* the heap has some, without asking again */
+    if (setrlimit(RLIMIT_AS, &none) != 0)
+        return 2;
+    if (handover_server_new(fd[1], &service, &s) != ERR_AGAIN)
+        return 3;
+    return fcntl(fd[1], F_GETFD) >= 0 ? 0 : 4; /* it stayed the caller's */
+}
+
+static void no_thread(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* they need memory themselves */
+#endif
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(serve_without_threads());
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -337,6 +404,7 @@ static void rubbish(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_thread), /* first: no stack of an earlier thread is there to be used */
         TEST(ask),
         TEST(many_recipients),
         TEST(a_big_message),

@@ -2,6 +2,7 @@
  * record), serve them and answer: no dispatcher stands between. There are as many as requests are
  * being served at once, up to LIMIT_HANDOVER_THREADS, and some that wait. */
 #include "base/clock.h"
+#include "base/cursor.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -58,6 +59,18 @@ static void answer(int fd, enum record_type type, uint64_t id, const enum handov
         log_warning("handover.answer-lost", log_text("error", error_name(e)));
 }
 
+/* What cannot be served is answered all the same: who asked would wait in vain. How many recipients
+ * it had may be unknown here; an answer of another number also means "later" there. */
+static void answer_later(int fd, struct slice bytes)
+{
+    struct cursor c = cur_of(bytes);
+    bool resolve = cur_u8(&c) == RECORD_RESOLVE;
+    uint64_t id = cur_u64(&c);
+    const enum handover_status later = HANDOVER_TEMPORARY;
+    if (cur_ok(&c))
+        answer(fd, resolve ? RECORD_RESOLVED : RECORD_DELIVERED, id, &later, 1);
+}
+
 /* The message of a request: a copy when it is small, else mapped (then it must be unmapped). */
 static enum error take_message(const struct worker *w, int memfd, struct slice *raw, bool *mapped)
 {
@@ -70,8 +83,9 @@ static enum error take_message(const struct worker *w, int memfd, struct slice *
     return *mapped ? ipc_memfd_map(memfd, LIMIT_HANDOVER_MESSAGE, raw) : e;
 }
 
-/* The message is the memfd's, or when that is -1, the record's own. */
-static void deliver(const struct worker *w, const struct record *r, int memfd,
+/* The message is the memfd's, or when that is -1, the record's own. False: malformed, and not
+ * answered. */
+static bool deliver(const struct worker *w, const struct record *r, int memfd,
                     struct slice envelope)
 {
     autoarena a;
@@ -79,60 +93,67 @@ static void deliver(const struct worker *w, const struct record *r, int memfd,
     struct handover_envelope e;
     if (record_read_envelope(&a, envelope, &e) != OK) {
         malformed("envelope");
-        return;
+        return false;
     }
     enum handover_status *status = arena_array(&a, e.n_recipients, sizeof *status);
     struct slice raw = r->message;
     bool mapped = false;
-    if (!status || (memfd >= 0 && take_message(w, memfd, &raw, &mapped) != OK)) {
-        malformed("message");
-        return;
-    }
+    if (!status)
+        return false;
     for (size_t i = 0; i < e.n_recipients; i++)
         status[i] = HANDOVER_TEMPORARY;
     const struct handover_service *service = &w->s->service;
-    service->deliver(service->arg, &e, raw, status);
+    if (memfd >= 0 && take_message(w, memfd, &raw, &mapped) != OK)
+        malformed("message");
+    else
+        service->deliver(service->arg, &e, raw, status);
     if (mapped)
         ipc_unmap(raw);
     answer(w->end->fd, RECORD_DELIVERED, r->id, status, e.n_recipients);
+    return true;
 }
 
-static void deliver_long(const struct worker *w, const struct record *r,
+static bool deliver_long(const struct worker *w, const struct record *r,
                          const struct ipc_record *in)
 {
     struct slice envelope;
     if (ipc_memfd_map(in->fds[1], LIMIT_HANDOVER_ENVELOPE, &envelope) != OK) {
         malformed("long envelope");
-        return;
+        return false;
     }
-    deliver(w, r, in->fds[0], envelope);
+    bool answered = deliver(w, r, in->fds[0], envelope);
     ipc_unmap(envelope);
+    return answered;
 }
 
 static void serve(const struct worker *w, const struct ipc_record *in)
 {
     const struct handover_service *service = &w->s->service;
     struct record r;
+    bool answered = false;
     if (record_read(in->bytes, &r) != OK) {
         malformed("record");
     } else if (r.type == RECORD_RESOLVE && in->n_fds == 0) {
         enum handover_status status = service->resolve(service->arg, r.recipient, r.size);
         answer(w->end->fd, RECORD_RESOLVED, r.id, &status, 1);
+        answered = true;
     } else if (r.type == RECORD_DELIVER_SMALL && in->n_fds == 0) {
-        deliver(w, &r, -1, r.envelope);
+        answered = deliver(w, &r, -1, r.envelope);
     } else if (r.type == RECORD_DELIVER && in->n_fds == 1) {
-        deliver(w, &r, in->fds[0], r.envelope);
+        answered = deliver(w, &r, in->fds[0], r.envelope);
     } else if (r.type == RECORD_DELIVER_LONG && in->n_fds == 2) {
-        deliver_long(w, &r, in);
+        answered = deliver_long(w, &r, in);
     } else {
-        malformed("type");
+        malformed("type or descriptors");
     }
+    if (!answered)
+        answer_later(w->end->fd, in->bytes);
 }
 
 static void *work(void *arg);
 
-/* Under the lock. */
-static void start_worker(struct handover_server *s, struct end *e)
+/* Under the lock. False when the system has no thread to give. */
+static bool start_worker(struct handover_server *s, struct end *e)
 {
     struct worker *w = mem_alloc(sizeof *w);
     *w = (struct worker){.s = s, .end = e};
@@ -141,7 +162,8 @@ static void start_worker(struct handover_server *s, struct end *e)
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, LIMIT_WORKER_STACK);
-    if (pthread_create(&thread, &attr, work, w) == 0) {
+    bool started = pthread_create(&thread, &attr, work, w) == 0;
+    if (started) {
         s->threads++;
         e->users++;
         e->waiting++;
@@ -150,6 +172,7 @@ static void start_worker(struct handover_server *s, struct end *e)
         mem_free(w);
     }
     pthread_attr_destroy(&attr);
+    return started;
 }
 
 /* Under the lock: may this thread wait for another request? */
@@ -172,10 +195,14 @@ static void *work(void *arg)
         pthread_mutex_lock(&s->lock);
         e->waiting--;
         if (got == OK && s->end == e && e->waiting == 0 && s->threads < LIMIT_HANDOVER_THREADS)
-            start_worker(s, e);
+            (void)start_worker(s, e); /* without it, this one comes back when it is done */
         pthread_mutex_unlock(&s->lock);
-        if (got == OK)
+        if (got == OK) {
             serve(w, &in);
+        } else if (got == ERR_INPUT) {
+            malformed("truncated");
+            answer_later(e->fd, in.bytes);
+        }
         ipc_close_fds(&in);
         pthread_mutex_lock(&s->lock);
         more = (got == OK || got == ERR_INPUT) && goes_on(s, e);
@@ -194,13 +221,18 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Under the lock. */
-static void open_end(struct handover_server *s, int fd)
+/* Under the lock. On an error the descriptor is the caller's still. */
+static enum error open_end(struct handover_server *s, int fd)
 {
-    s->end = mem_alloc(sizeof *s->end);
-    s->end->fd = fd;
-    s->end->users = 1;
-    start_worker(s, s->end);
+    struct end *e = mem_alloc(sizeof *e);
+    e->fd = fd;
+    e->users = 1;
+    s->end = e;
+    if (start_worker(s, e))
+        return OK;
+    s->end = NULL;
+    mem_free(e);
+    return ERR_AGAIN;
 }
 
 /* Under the lock: nothing more is read, what is being served is still answered. */
@@ -211,6 +243,14 @@ static void close_end(struct handover_server *s)
     shutdown(s->end->fd, SHUT_RD);
     end_unref(s->end);
     s->end = NULL;
+}
+
+static void server_release(struct handover_server *s)
+{
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->bans);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s);
 }
 
 enum error handover_server_new(int fd, const struct handover_service *service,
@@ -226,18 +266,25 @@ enum error handover_server_new(int fd, const struct handover_service *service,
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_lock(&s->lock);
-    open_end(s, fd);
+    enum error e = open_end(s, fd);
     pthread_mutex_unlock(&s->lock);
+    if (e != OK) {
+        server_release(s);
+        return e;
+    }
     *out = s;
     return OK;
 }
 
-void handover_server_replace(struct handover_server *s, int fd)
+enum error handover_server_replace(struct handover_server *s, int fd)
 {
     pthread_mutex_lock(&s->lock);
     close_end(s);
-    open_end(s, fd);
+    enum error e = open_end(s, fd);
     pthread_mutex_unlock(&s->lock);
+    if (e != OK)
+        close(fd); /* who asks there hears at once that nobody serves */
+    return e;
 }
 
 static enum error send_bans(int fd, const struct ip *ips, size_t n)
@@ -293,9 +340,6 @@ bool handover_server_free(struct handover_server *s, int grace_ms)
         log_warning("handover.unfinished", log_u64("requests", left));
         return false;
     }
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->bans);
-    pthread_mutex_destroy(&s->lock);
-    mem_free(s);
+    server_release(s);
     return true;
 }

@@ -143,12 +143,13 @@ enum error ipc_receive(int fd, uint8_t *room, size_t size, int timeout_ms, struc
         if (n >= 0) {
             struct ipc_record r = {.bytes = {room, (size_t)n}};
             take_fds(&m, &r);
-            if (n == 0 || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+            bool cut = m.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
+            if (n == 0 || cut)
                 ipc_close_fds(&r);
-                return n == 0 ? ERR_CLOSED : ERR_INPUT;
-            }
+            if (n == 0)
+                return ERR_CLOSED;
             *out = r;
-            return OK;
+            return cut ? ERR_INPUT : OK;
         }
         if (errno == EINTR)
             continue;

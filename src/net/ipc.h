@@ -21,7 +21,8 @@ must_use enum error ipc_send(int fd, struct slice bytes, const int *fds, size_t 
                              int timeout_ms);
 /* Receives one record into `room` (LIMIT_HANDOVER_RECORD is always enough). Descriptors received
  * belong to the caller and are close-on-exec. ERR_TIMEOUT, ERR_CLOSED; ERR_INPUT when it was
- * truncated (the descriptors are closed then). */
+ * truncated, or this process has no room for its descriptors: `out` then holds the bytes that came,
+ * enough to tell the sender, and no descriptor. */
 must_use enum error ipc_receive(int fd, uint8_t *room, size_t size, int timeout_ms,
                                 struct ipc_record *out);
 void ipc_close_fds(struct ipc_record *r);
