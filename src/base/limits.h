@@ -68,8 +68,10 @@
     (512 * 1024 * 1024) /* all messages of a process that are arriving now */
 /* What messages of more than LIMIT_SMTP_LIGHT leave free of it for the others: one address has not
  * enough connections to keep everybody's small mail out by sending slowly. */
-#define LIMIT_SMTP_LIGHT_ROOM    (128 * 1024 * 1024)
-#define LIMIT_SMTP_LIGHT         (1024 * 1024)
+#define LIMIT_SMTP_LIGHT_ROOM (128 * 1024 * 1024)
+#define LIMIT_SMTP_LIGHT      (1024 * 1024)
+/* What one address (IPv6: a /64) has of it for messages of more than LIMIT_SMTP_LIGHT. */
+#define LIMIT_SMTP_ADDRESS_SHARE (LIMIT_SMTP_IN_FLIGHT / 4)
 #define LIMIT_SMTP_FRONT_ROOM    4096 /* kept free in front of a submitted message */
 #define LIMIT_SMTP_COMPOSE_ARENA (4 * 1024 * 1024)
 #define LIMIT_SMTP_TRACE         8192 /* a Received field */
@@ -94,6 +96,8 @@
 #define LIMIT_IMAP_APPEND_BYTES (256 * 1024 * 1024)
 /* All literals that all sessions of the process hold or wait for; one message fits always. */
 #define LIMIT_IMAP_LITERAL_MEMORY (UINT64_C(1024) * 1024 * 1024)
+/* ... and all sessions of one account. */
+#define LIMIT_IMAP_ACCOUNT_MEMORY (LIMIT_IMAP_LITERAL_MEMORY / 4)
 /* What commands with more than LIMIT_IMAP_LIGHT of them leave free of it for the others. */
 #define LIMIT_IMAP_LIGHT_MEMORY     (UINT64_C(256) * 1024 * 1024)
 #define LIMIT_IMAP_LIGHT            (UINT64_C(1024) * 1024)
@@ -181,6 +185,8 @@
 #define LIMIT_DELIVERED_TO     100   /* Delivered-To fields that are looked at */
 #define LIMIT_DELIVERY_ARENA   (64 * 1024 * 1024)
 #define LIMIT_DELIVERY_TRACE   (16 * 1024) /* fields put in front of a message */
+#define LIMIT_REPORT           (4 * 1024 * 1024) /* a delivery report */
+#define LIMIT_REPORT_HEADER    (64 * 1024) /* what it brings back of the message */
 
 /* Configuration, supervisor and commands */
 #define LIMIT_CONFIG_SIZE   (256 * 1024)

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,6 +52,11 @@ void mem_wipe(void *p, size_t n)
 {
     if (n > 0)
         explicit_bzero(p, n);
+}
+
+void mem_trim(void)
+{
+    (void)malloc_trim(0);
 }
 
 void auto_close(int *fd)

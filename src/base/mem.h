@@ -24,6 +24,9 @@ void mem_free(void *p);
 /* Overwrites `n` bytes so that the compiler cannot leave it out; for passwords and keys. */
 void mem_wipe(void *p, size_t n);
 
+/* Gives pages that the heap does not need to the system; looks at the whole heap. */
+void mem_trim(void);
+
 /* For __attribute__((cleanup)): closes a descriptor >= 0, keeps errno. */
 void auto_close(int *fd);
 #define autofd __attribute__((cleanup(auto_close))) int

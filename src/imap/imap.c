@@ -8,32 +8,6 @@
 #include "imap/frame.h"
 #include "imap/respond.h"
 #include "imap/sync.h"
-#include <stdatomic.h>
-
-/* --- Memory of literals, over all sessions --- */
-
-static _Atomic uint64_t literal_memory;
-
-static bool reserve(struct imap_session *s, uint64_t bytes)
-{
-    uint64_t room = LIMIT_IMAP_LITERAL_MEMORY;
-    if (s->reserved + bytes > LIMIT_IMAP_LIGHT)
-        room -= LIMIT_IMAP_LIGHT_MEMORY;
-    uint64_t before = atomic_fetch_add(&literal_memory, bytes);
-    if (before > 0 && before + bytes > room) {
-        atomic_fetch_sub(&literal_memory, bytes);
-        return false;
-    }
-    s->reserved += bytes;
-    return true;
-}
-
-static void give_back(struct imap_session *s)
-{
-    if (s->reserved)
-        atomic_fetch_sub(&literal_memory, s->reserved);
-    s->reserved = 0;
-}
 
 /* --- A command's end --- */
 
@@ -68,7 +42,7 @@ static void forget_command(struct imap_session *s)
         reader_wipe(&s->reader);
     else
         reader_next(&s->reader);
-    give_back(s);
+    literal_release(&s->held);
     s->secret = false;
     s->tag = SLICE_NONE;
     s->uid = false;
@@ -245,7 +219,7 @@ static void judge_literal(struct imap_session *s)
         refuse_literal(s, &text, "OVERQUOTA", "The account's quota is used up");
         return;
     }
-    if (!reserve(s, r->asked)) {
+    if (!literal_reserve(&s->held, s->account, r->asked)) {
         refuse_literal(s, &text, "UNAVAILABLE", "Too many big messages at once, try again");
         return;
     }
@@ -447,8 +421,11 @@ static void close_session(struct conn *c)
     if (s->account)
         log_info("imap.end", log_u64("session", conn_id(c)), log_text("account", s->address));
     imap_sasl_free(s);
-    reader_wipe(&s->reader);
-    give_back(s);
+    if (s->secret)
+        reader_wipe(&s->reader);
+    else
+        reader_free(&s->reader); /* wiping would touch memory that no byte has come for */
+    literal_release(&s->held);
     arena_free(&s->arena);
     mem_free(s->pending_tag);
     mem_free(s->address);

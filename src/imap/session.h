@@ -13,6 +13,7 @@
 #include "auth/sasl.h"
 #include "imap/imap.h"
 #include "imap/imap_parse.h"
+#include "imap/literal_pool.h"
 #include "imap/reader.h"
 
 /* States, RFC 9051 section 3; a set of them where a command says when it is allowed. */
@@ -46,7 +47,7 @@ struct imap_session {
     struct conn *conn;
     struct arena arena; /* of one command: LIMIT_IMAP_ARENA */
     struct reader reader;
-    uint64_t reserved; /* of the memory for all sessions' literals */
+    struct literal_hold held; /* of the memory for all sessions' literals */
 
     enum imap_state state;
     enum imap_mode mode;
