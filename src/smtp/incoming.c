@@ -1,5 +1,6 @@
 /* The message on its way in: from the wire straight into a memfd, or, as long as it is small, into
  * memory of our own. */
+#include "base/hash.h"
 #include "base/mem.h"
 #include "net/ipc.h"
 #include "smtp/session.h"
@@ -11,6 +12,17 @@
 /* Bytes of all messages of this process that are arriving now. */
 static _Atomic uint64_t in_flight;
 
+/* The same of each address. Addresses that fall on one counter share a share; who does cannot be
+ * chosen, for the hash is keyed. */
+enum { COUNTERS = 4096 };
+static _Atomic uint64_t of_address[COUNTERS];
+
+static _Atomic uint64_t *share_of(struct ip peer)
+{
+    struct ip ip = ip_counting(peer);
+    return &of_address[hash_bytes(slice_of(ip.b, sizeof ip.b)) % COUNTERS];
+}
+
 static void throw_away(struct smtp_incoming *in)
 {
     if (!in->open)
@@ -20,6 +32,7 @@ static void throw_away(struct smtp_incoming *in)
     buf_free(&in->small);
     in->open = false;
     atomic_fetch_sub(&in_flight, in->size);
+    atomic_fetch_sub(in->share, in->size);
 }
 
 void smtp_incoming_reset(struct smtp_session *s)
@@ -43,6 +56,7 @@ static enum smtp_reply begin(struct smtp_session *s)
     if (atomic_load(&in_flight) >= LIMIT_SMTP_IN_FLIGHT)
         return REPLY_NO_ROOM;
     in->open = true;
+    in->share = share_of(s->peer);
     buf_init(&in->small, LIMIT_HANDOVER_SMALL);
     if (!s->face->submission)
         return REPLY_NONE;
@@ -86,6 +100,24 @@ static bool write_memfd(const struct writer *w)
     return write_all(in->fd, w->run, w->n, w->bytes);
 }
 
+/* Counts `bytes` more; false when there is no room. Small messages need none of their address'
+ * share, and one message of an address always comes through. */
+static bool count(struct smtp_incoming *in, size_t bytes)
+{
+    bool light = in->size + bytes <= LIMIT_SMTP_LIGHT;
+    uint64_t room = LIMIT_SMTP_IN_FLIGHT - (light ? 0 : LIMIT_SMTP_LIGHT_ROOM);
+    uint64_t all = atomic_fetch_add(&in_flight, bytes) + bytes;
+    uint64_t own = atomic_fetch_add(in->share, bytes) + bytes;
+    bool alone = own == in->size + bytes;
+    if (all <= room && (light || alone || own <= LIMIT_SMTP_ADDRESS_SHARE)) {
+        in->size += bytes;
+        return true;
+    }
+    atomic_fetch_sub(&in_flight, bytes);
+    atomic_fetch_sub(in->share, bytes);
+    return false;
+}
+
 /* Keeps what is gathered, or refuses the message. */
 static void write_runs(const struct writer *w)
 {
@@ -94,15 +126,10 @@ static void write_runs(const struct writer *w)
         refuse(in, REPLY_TOO_BIG);
         return;
     }
-    uint64_t room = LIMIT_SMTP_IN_FLIGHT;
-    if (in->size + w->bytes > LIMIT_SMTP_LIGHT)
-        room -= LIMIT_SMTP_LIGHT_ROOM;
-    if (atomic_fetch_add(&in_flight, w->bytes) + w->bytes > room) {
-        atomic_fetch_sub(&in_flight, w->bytes);
+    if (!count(in, w->bytes)) {
         refuse(in, REPLY_NO_ROOM);
         return;
     }
-    in->size += w->bytes;
     if (in->fd < 0 && in->small.n + w->bytes <= LIMIT_HANDOVER_SMALL) {
         for (int i = 0; i < w->n; i++)
             buf_add(&in->small, slice_of(w->run[i].iov_base, w->run[i].iov_len));

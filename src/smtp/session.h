@@ -24,7 +24,8 @@ struct smtp_incoming {
     int fd;           /* ... in a memfd, or while that is -1 ... */
     struct buf small; /* ... here */
     uint64_t size;
-    size_t front; /* bytes kept free in front */
+    _Atomic uint64_t *share; /* counts this and what else its address is sending; set while open */
+    size_t front;            /* bytes kept free in front */
     struct content content;
     enum smtp_reply refused; /* REPLY_NONE while it is wanted */
 };
