@@ -400,6 +400,7 @@ static void tend(void *arg)
 {
     struct mail *m = arg;
     store_tend(m->store);
+    mem_trim();
 }
 
 static void tend_soon(void *arg)
