@@ -356,8 +356,10 @@ static enum error load_record(struct shard *sh, struct index *x, uint64_t id, ui
     index_reset(st);
     *n = place.length;
     *record = mem_resize(NULL, place.length, 1);
-    if (place.segment > 0)
-        return segment_read(&sh->log, &place, *record);
+    if (place.segment > 0) {
+        e = segment_read(&sh->log, &place, *record);
+        return e == ERR_NOTFOUND ? ERR_CONFLICT : e;
+    }
     if ((st = index_use(x, ST_SMALL_GET)) == NULL)
         return ERR_IO;
     bind_u(st, 1, id);
@@ -384,6 +386,8 @@ enum error body_load(struct shard *sh, struct index *x, uint64_t id, struct slic
         if (e == OK)
             e = record_open(s, slice_of(record, n), prefix, &h);
         mem_free(record);
+        if (e == ERR_CONFLICT)
+            return e;
         if (e != OK) {
             log_error("store.body-damaged", log_text("shard", sh->dir), log_u64("body", id),
                       log_text("reason", error_name(e)));

@@ -40,8 +40,29 @@ static enum error run_move(struct shard *sh, struct job *job)
     return e;
 }
 
+static bool is_damaged(struct shard *sh, uint32_t segment)
+{
+    bool found = false;
+    pthread_mutex_lock(&sh->lock);
+    for (size_t i = 0; i < sh->damaged.n && !found; i++)
+        found = sh->damaged.v[i] == segment;
+    pthread_mutex_unlock(&sh->lock);
+    return found;
+}
+
+/* Damage is not copied on: the segment stays for who repairs it, and the others have their turn.
+ * The list ends with the process; it is no longer than there are segments. */
+static void leave_alone(struct shard *sh, uint32_t segment)
+{
+    pthread_mutex_lock(&sh->lock);
+    uid_list_add(&sh->damaged, segment);
+    pthread_mutex_unlock(&sh->lock);
+    log_error("store.segment-damaged", log_text("shard", sh->dir), log_u64("segment", segment),
+              log_text("effect", "its room is not given back"));
+}
+
 /* A segment that is worth it; 0: none. */
-static enum error choose(struct index *x, uint32_t *segment)
+static enum error choose(struct shard *sh, struct index *x, uint32_t *segment)
 {
     enum error e = OK;
     sqlite3_stmt *st = index_use(x, ST_SEG_SPARSE);
@@ -49,13 +70,15 @@ static enum error choose(struct index *x, uint32_t *segment)
     if (st == NULL)
         return ERR_IO;
     bind_i(st, 1, LIMIT_SEGMENT_SIZE / 2);
-    if (index_row(x, st, &e) == 1)
-        *segment = col_u32(st, 0);
+    while (*segment == 0 && index_row(x, st, &e) == 1)
+        if (!is_damaged(sh, col_u32(st, 0)))
+            *segment = col_u32(st, 0);
     index_reset(st);
     return e;
 }
 
-/* Reads the records of the next bodies of the segment, as they are. */
+/* Reads the records of the next bodies of the segment, as they are. ERR_INPUT: one is damaged or
+ * cannot be read. */
 static enum error read_step(struct shard *sh, struct index *x, struct move_job *j)
 {
     struct body_place place[STEP_BODIES];
@@ -79,9 +102,10 @@ static enum error read_step(struct shard *sh, struct index *x, struct move_job *
         b->record.p = mem_resize(NULL, place[i].length, 1);
         j->job.n_bodies = i + 1;
         e = segment_read(&sh->log, &place[i], b->record.p);
-        /* Damage is not copied on: the segment stays for who repairs it. */
-        if (e == OK && record_check(slice_of(b->record.p, b->record.n), &head) != OK)
-            e = ERR_IO;
+        if (e == OK)
+            e = record_check(slice_of(b->record.p, b->record.n), &head);
+        else if (e != ERR_AGAIN)
+            e = ERR_INPUT;
     }
     return e;
 }
@@ -95,7 +119,7 @@ bool compact_step(struct shard *sh)
         return false;
     j.job.bodies = mem_array(STEP_BODIES, sizeof *j.job.bodies);
     j.ids = mem_array(STEP_BODIES, sizeof *j.ids);
-    enum error e = choose(&r->x, &j.segment);
+    enum error e = choose(sh, &r->x, &j.segment);
     if (e == OK && j.segment != 0)
         e = read_step(sh, &r->x, &j);
     reader_put(sh, r);
@@ -103,9 +127,13 @@ bool compact_step(struct shard *sh)
         e = job_do(sh, &j.job);
         moved = e == OK;
     }
-    if (e != OK)
+    if (e == ERR_INPUT) {
+        leave_alone(sh, j.segment);
+        moved = true;
+    } else if (e != OK) {
         log_warning("store.compact-failed", log_text("shard", sh->dir),
                     log_u64("segment", j.segment), log_text("reason", error_name(e)));
+    }
     for (size_t i = 0; i < j.job.n_bodies; i++)
         body_discard(&j.job.bodies[i]);
     mem_free(j.job.bodies);

@@ -130,6 +130,11 @@ struct job {
 
 #define ACCOUNT_BUCKETS 1024
 
+struct uid_list {
+    uint32_t *v;
+    size_t n, cap;
+};
+
 struct reader {
     struct index x;
     struct reader *next;
@@ -170,6 +175,7 @@ struct shard {
     pthread_mutex_t lock;
     pthread_cond_t loaded;
     struct account *accounts[ACCOUNT_BUCKETS];
+    struct uid_list damaged; /* numbers of segments that compaction leaves alone */
 
     pthread_mutex_t rlock;
     pthread_cond_t rcond;
@@ -287,10 +293,13 @@ void zpool_tend(struct zpool *z);
 /* Compresses when it pays and makes the record. */
 must_use enum error body_prepare(struct store *s, struct slice raw, struct new_body *out);
 void body_discard(struct new_body *b);
-/* Reads a body by its id; `prefix` stands in front of it. */
+/* Reads a body by its id; `prefix` stands in front of it. ERR_CONFLICT: its segment is not there.
+ * When the view of the index is older than a compaction the body has moved: a newer one says
+ * where. In the newest view it is damage. */
 must_use enum error body_load(struct shard *sh, struct index *x, uint64_t id, struct slice prefix,
                               struct store_body *out);
-/* Reads it from the disk in any case. ERR_NOTFOUND: there is no such body (any more). */
+/* Reads it from the disk in any case. ERR_NOTFOUND: there is no such body (any more); ERR_CONFLICT
+ * as above. */
 must_use enum error body_verify(struct shard *sh, struct index *x, uint64_t id);
 /* In the committer: the row of a new body that is used; one more or less use of a known one. */
 must_use enum error body_insert(struct shard *sh, struct new_body *b);
@@ -339,7 +348,8 @@ struct queue_new {
 };
 must_use enum error queue_insert(struct shard *sh, const struct queue_new *q);
 
-/* compact.c: empties a segment of which little lives, a step at a time; false: nothing was done. */
+/* compact.c: empties a segment of which little lives, a step at a time; false: nothing was done. A
+ * segment with damage in it is left as it is from then on. */
 bool compact_step(struct shard *sh);
 
 /* purge.c */
@@ -349,10 +359,6 @@ must_use enum error purge_step(struct shard *sh, uint64_t account, int64_t befor
 void segments_tend(struct shard *sh);
 
 /* Lists of uids that a job gathers. */
-struct uid_list {
-    uint32_t *v;
-    size_t n, cap;
-};
 void uid_list_add(struct uid_list *l, uint32_t uid);
 /* As merged ranges in the arena; frees the list. */
 must_use enum error uid_list_ranges(struct uid_list *l, struct arena *a, struct uid_range **out,

@@ -1,5 +1,6 @@
 /* The outbound queue's entries. An entry lives in the shard of the delivery that made it; its id
  * says which: the shard is in the low bits. */
+#include "base/log.h"
 #include "store/internal.h"
 
 #define QUEUE_SHARD_BITS 6
@@ -137,6 +138,11 @@ static enum error get_entry(struct shard *sh, uint64_t id, struct arena *a, stru
     if (e == OK && raw != NULL)
         e = body_load(sh, &r->x, body, SLICE(""), raw);
     index_read_end(&r->x);
+    /* Compacted since the view began: the entry's body keeps its id. */
+    if (e == ERR_CONFLICT && (e = body_load(sh, &r->x, body, SLICE(""), raw)) == ERR_CONFLICT) {
+        log_error("store.body-lost", log_text("shard", sh->dir), log_u64("entry", id));
+        e = ERR_IO;
+    }
     reader_put(sh, r);
     if (e == OK && out != NULL)
         *out = entry;

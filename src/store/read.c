@@ -1,5 +1,6 @@
 /* Reading: snapshots from the index, rows for listings, bodies, and what was expunged. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/internal.h"
 
 /* --- Snapshots --- */
@@ -321,23 +322,14 @@ enum error store_read(struct store *s, uint64_t account, uint32_t mailbox,
 
 /* --- Bodies --- */
 
-enum error store_body(struct store *s, uint64_t account, uint32_t mailbox, uint32_t uid,
-                      struct store_body *out)
+/* In one view of the index for all its tables. ERR_CONFLICT as body_load. */
+static enum error body_at(struct shard *sh, struct reader *r, int64_t key, struct store_body *out)
 {
-    struct shard *sh = store_shard(s, account);
-    struct reader *r;
-    uint32_t num;
-    uint64_t floor;
-    enum error e = box_number(s, account, mailbox, &num, &floor);
-    if (e == OK)
-        e = reader_get(sh, &r);
-    if (e != OK)
-        return e;
+    enum error e;
     int row = -1;
     sqlite3_stmt *st = NULL;
-    /* One view of the index for all its tables; the log's files stay while rows refer to them. */
     if ((e = index_read_begin(&r->x)) == OK && (st = index_use(&r->x, ST_MSG_BODY)) != NULL) {
-        bind_i(st, 1, row_key(num, uid));
+        bind_i(st, 1, key);
         row = index_row(&r->x, st, &e);
     }
     if (row == 1) {
@@ -350,8 +342,30 @@ enum error store_body(struct store *s, uint64_t account, uint32_t mailbox, uint3
         e = row == 0 ? ERR_NOTFOUND : ERR_IO;
     }
     index_read_end(&r->x);
-    reader_put(sh, r);
     return e;
+}
+
+enum error store_body(struct store *s, uint64_t account, uint32_t mailbox, uint32_t uid,
+                      struct store_body *out)
+{
+    struct shard *sh = store_shard(s, account);
+    struct reader *r;
+    uint32_t num;
+    uint64_t floor;
+    enum error e = box_number(s, account, mailbox, &num, &floor);
+    if (e == OK)
+        e = reader_get(sh, &r);
+    if (e != OK)
+        return e;
+    e = body_at(sh, r, row_key(num, uid), out);
+    if (e == ERR_CONFLICT) /* compacted since the view began */
+        e = body_at(sh, r, row_key(num, uid), out);
+    reader_put(sh, r);
+    if (e != ERR_CONFLICT)
+        return e;
+    log_error("store.body-lost", log_text("shard", sh->dir), log_u64("account", account),
+              log_u64("mailbox", mailbox), log_u64("uid", uid));
+    return ERR_IO;
 }
 
 /* --- Expunged --- */

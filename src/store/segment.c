@@ -280,9 +280,12 @@ enum error segment_read(struct segment_log *l, const struct body_place *place, u
 {
     size_t slot, got = 0;
     int fd = reading_fd(l, place->segment, &slot);
+    if (fd < 0 && errno == ENOENT)
+        return ERR_NOTFOUND;
     if (fd < 0) {
+        enum error e = io_error();
         log_io("store.segment-open-failed", l, place->segment);
-        return ERR_IO;
+        return e;
     }
     enum error e = OK;
     while (e == OK && got < place->length) {

@@ -73,7 +73,8 @@ must_use enum error segment_sync(struct segment_log *l);
 /* Cuts the open segment back to where it was, after a transaction failed. */
 void segment_back(struct segment_log *l, uint32_t number, uint64_t end);
 
-/* Reads a record's bytes into `to` (place->length of them); the caller checks them. Thread-safe. */
+/* Reads a record's bytes into `to` (place->length of them); the caller checks them. Thread-safe.
+ * ERR_NOTFOUND: the segment is not there (any more); ERR_AGAIN: no descriptor for it just now. */
 must_use enum error segment_read(struct segment_log *l, const struct body_place *place,
                                  uint8_t *to);
 /* Removes a closed segment that nothing refers to. */

@@ -124,6 +124,7 @@ void shard_close(struct shard *sh)
     pthread_cond_destroy(&sh->loaded);
     pthread_mutex_destroy(&sh->rlock);
     pthread_cond_destroy(&sh->rcond);
+    mem_free(sh->damaged.v);
     mem_free(sh->dir);
     mem_free(sh->index_path);
 }

@@ -12,8 +12,9 @@
  * for a commit. Nothing holds a database handle between calls.
  *
  * Errors common to changes: ERR_FULL (disk full: nothing changed, try later), ERR_IO (the shard is
- * closed for writing after a failed sync), ERR_AGAIN (no descriptors just now: nothing changed),
- * ERR_CLOSED (stopping), ERR_NOTFOUND (mailbox gone). */
+ * closed for writing after a failed sync), ERR_AGAIN (no descriptors or no memory just now: nothing
+ * changed), ERR_BUG (the rows do not agree with each other: nothing changed, store_check tells
+ * more), ERR_CLOSED (stopping), ERR_NOTFOUND (mailbox gone). */
 #ifndef DEPESCHE_STORE_STORE_H
 #define DEPESCHE_STORE_STORE_H
 
