@@ -156,12 +156,18 @@ def test_half_a_message_is_none(demo, smtp):
 def test_great_slow_messages_leave_room_for_small_ones(fresh_demo):
     d = fresh_demo()
     with contextlib.ExitStack() as stack:
-        for _ in range(12):
+        for _ in range(12):  # more than the room if they were all let in
             s = stack.enter_context(contextlib.closing(Raw(d)))
             for line in ("EHLO client.test", MAIL, RCPT, "DATA"):
                 assert last(s.say(line))[:1] in "23"
             for _ in range(48):
                 s.send((b"x" * 998 + b"\r\n") * 1000)
+        """An address has a share of the room, of which others need nothing."""
+        big = stack.enter_context(contextlib.closing(Raw(d, source="127.0.0.9")))
+        for line in ("EHLO client.test", MAIL, RCPT, "DATA"):
+            assert last(big.say(line))[:1] in "23"
+        big.send((b"x" * 998 + b"\r\n") * 48000)
+        assert last(big.say(".")).startswith("250")
         small = stack.enter_context(contextlib.closing(Raw(d)))
         for line in ("EHLO client.test", MAIL, RCPT, "DATA"):
             assert last(small.say(line))[:1] in "23"
@@ -185,6 +191,7 @@ def submit(demo, header):
     "From: =?utf-8?q?<anna@example.org>?= <ben@example.org>", "From: <@ben.example:anna@example.org>",
     "From: anna@example.org\nfrom : ben@example.org", "From: g: anna@example.org, ben@example.org;",
     "From: (anna@example.org) ben@example.org", "From: \"anna@example.org\" <ben@example.org>",
+    "From: anna@example.org\nResent-From: ben@example.org", "From: anna@example.org\nResent-Sender: ben@example.org",
     "From:\n <ben@example.org>", "From: anna@example.org\nSender: ben@example.org", "From: g:;", "Subject: x",
     "From: =?utf-8?q?ben=40example.org?=", "From: " + "anna@example.org, " * 2500 + "ben@example.org"], ids=short)
 def test_nobody_writes_as_another(demo, header):
@@ -203,6 +210,14 @@ def test_blind_copies_stay_blind(demo):
     head, text = got[0].split(b"\r\n\r\n", 1)
     assert b"bcc" not in head.lower() and not re.search(rb"s\d@x\.example", head)
     assert text == b"Text\r\nBcc: text@x.example\r\n"
+
+
+def test_an_alias_that_leads_back_is_refused(demo):
+    demo.command("alias", "add", "y1@example.org", "y2@example.org", "anna@example.org")
+    for alias, target in (("x@example.org", "x@example.org"), ("y2@example.org", "y1@example.org")):
+        r = demo.command("alias", "add", alias, target, check=False)
+        assert r.returncode != 0 and "would come back to it" in r.stderr and r.stderr.count("\n") == 1, r.stderr
+    demo.command("alias", "remove", "y1@example.org")
 
 
 def test_guesses_in_parallel_count_each(fresh_demo):
@@ -236,6 +251,8 @@ def test_guesses_in_parallel_count_each(fresh_demo):
     ("STORE 1 +FLAGS (" + "k" * 65 + ")", "BAD"), ("STORE 1 FLAGS (\\Foo)", "BAD"),
     ("SELECT INBOX (QRESYNC (0 0))", "BAD"), ("SELECT INBOX (QRESYNC (1 1 *))", "BAD"),
     ("CREATE {3+}\r\na\0b", "BAD"), ("CREATE {3+}\r\na\r\n", "BAD"), ("CREATE \"&AAA-\"", "NO"),
+    ("CREATE \"&\"", "BAD"), ("CREATE \"&2AA-\"", "BAD"), ("CREATE \"&AC8-\"", "BAD"),
+    ("APPEND INBOX {8+}\r\nA: b\r\n\r\0", "BAD"), ("APPEND INBOX ~{8+}\r\nA: b\r\n\r\0", "OK"),
     ("CREATE \"a//b\"", "NO"), ("CREATE \"" + "/".join("a" * 51) + "\"", "NO"), ("DELETE inbox", "NO"),
     ("LIST \"\" \"" + "*a" * 500 + "\"", "OK"), ("LIST \"\" (" + " ".join("*" * 50) + ")", "BAD"),
     ("APPEND INBOX {52428801}", "NO [TOOBIG]"), ("APPEND INBOX \"32-Jan-2020 00:00:00 +0000\" {1+}\r\nx", "BAD"),
@@ -269,6 +286,61 @@ def test_an_endless_line_is_not_kept(demo):
     assert " BAD [TOOBIG]" in l.line()
     l.ok("NOOP")
     l.close()
+
+
+def test_a_line_without_end_ends_the_session(demo):
+    l = Line(demo)
+    with contextlib.suppress(OSError):
+        for _ in range(64):
+            l.send(b"a" * 1000000)
+    with pytest.raises((EOFError, OSError)):
+        while l.line():
+            pass
+    l.close()
+
+
+def test_a_long_tag_is_not_echoed(demo):
+    l = Line(demo)
+    l.send(b"a" * 60000 + b" NOOP\r\n")
+    assert l.line().startswith("* BAD [TOOBIG]")
+    l.close()
+
+
+def test_one_user_leaves_room_for_others(demo):
+    with contextlib.ExitStack() as stack:
+        answers = []
+        for _ in range(40):
+            l = stack.enter_context(contextlib.closing(Line(demo)))
+            l.send("a APPEND INBOX {50000000}\r\n")
+            answers.append(l.line()[:6])
+        assert set(answers) == {"+ OK", "a NO ["} and 5 <= answers.count("+ OK") <= 6, answers
+        ben = stack.enter_context(contextlib.closing(Line(demo, "ben")))
+        ben.send("a APPEND INBOX {50000000}\r\n")
+        assert ben.line() == "+ OK"
+
+
+def test_memory_goes_back(fresh_demo):
+    """Twenty sessions hold 15 MB in small literals each, and leave."""
+    d = fresh_demo()
+    group = d.process.pid
+
+    def resident():
+        total = 0
+        for p in os.listdir("/proc"):
+            with contextlib.suppress(OSError, ValueError):
+                if os.getsid(int(p)) == group:
+                    total += int(open(f"/proc/{p}/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE") >> 20
+        return total
+
+    before = resident()
+    sessions = [Line(d, "anna" if i % 2 else "ben") for i in range(20)]
+    for l in sessions:
+        l.send(b"a APPEND INBOX" + (b" {100000+}\r\n" + b"x" * 100000) * 150)
+    wait_for(lambda: resident() > before + 250, 20, "the literals' arrival")
+    assert resident() < before + 400
+    for l in sessions:
+        l.close()
+    wait_for(lambda: resident() < before + 60, 5, "the memory's return")
 
 
 def test_clients_that_never_read(demo, box):

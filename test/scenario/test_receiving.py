@@ -24,8 +24,8 @@ def read_reply(f):
 class Raw:
     """A client that sends exactly the bytes it is told."""
 
-    def __init__(self, demo, service="smtp", greet=True):
-        self.sock = socket.create_connection(("127.0.0.1", demo.port(service)), 20)
+    def __init__(self, demo, service="smtp", greet=True, source="127.0.0.1"):
+        self.sock = socket.create_connection(("127.0.0.1", demo.port(service)), 20, (source, 0))
         self.f = self.sock.makefile("rb")
         if greet:
             assert self.reply()[0].startswith("220 ")
