@@ -196,6 +196,7 @@
 #define LIMIT_PEM_FILE      (256 * 1024) /* a certificate chain or key file */
 #define LIMIT_IDENTITIES    64
 #define LIMIT_LISTENERS     128
+#define LIMIT_ROLE_START_MS 60000 /* from a role's start until it serves */
 #define LIMIT_RESTART_MS    30000 /* the longest pause before a dead role is started again */
 #define LIMIT_FIREWALL_BANS 5000
 #define LIMIT_CONTROL_MS    10000 /* one exchange on the control socket */

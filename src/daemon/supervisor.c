@@ -414,11 +414,11 @@ static void hear(struct supervisor *s, int role)
 
 /* --- Deaths --- */
 
-static void plan_restart(struct supervisor *s, struct child *c)
+static void plan_restart(struct child *c, bool served)
 {
     int64_t now = clock_ms();
     /* One that served for a minute dies of something new: start it at once. */
-    if (now - c->started > 60000)
+    if (served && now - c->started > 60000)
         c->pause = 0;
     c->again = now + c->pause;
     c->pause = c->pause == 0 ? 100 : c->pause * 2;
@@ -435,6 +435,7 @@ static void died(struct supervisor *s, int role, int status)
               LOG_FIELDS(log_text("role", names[role]), log_i64("pid", c->pid),
                          log_i64("exit", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
                          log_i64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0)));
+    bool served = c->ready;
     c->pid = 0;
     c->ready = false;
     c->kill_at = 0;
@@ -443,7 +444,7 @@ static void died(struct supervisor *s, int role, int status)
     if (s->phase == STARTING)
         stop_all(s, 1);
     else if (s->phase == SERVING)
-        plan_restart(s, c);
+        plan_restart(c, served);
 }
 
 static void reap(struct supervisor *s)
@@ -484,6 +485,23 @@ static void on_signal(struct supervisor *s)
     }
 }
 
+static int64_t start_ends(const struct child *c)
+{
+    return c->started + LIMIT_ROLE_START_MS;
+}
+
+/* One that never comes to serve is worth no more than a dead one, and is treated like it: at our
+ * own start that ends everything (who started us hears it), later it is started again. */
+static void kill_when_hung(struct child *c, const char *name, int64_t now)
+{
+    if (c->pid == 0 || c->ready || c->kill_at || start_ends(c) > now)
+        return;
+    log_error("supervisor.hung", log_text("role", name), log_i64("pid", c->pid),
+              log_u64("after_ms", LIMIT_ROLE_START_MS));
+    (void)kill(c->pid, SIGKILL);
+    c->kill_at = now + 10000;
+}
+
 /* What is due by now; returns how long the loop may sleep. */
 static int due(struct supervisor *s)
 {
@@ -491,7 +509,8 @@ static int due(struct supervisor *s)
     for (int role = 0; role < ROLES; role++) {
         struct child *c = &s->child[role];
         if (c->again && c->again <= now && spawn(s, role))
-            plan_restart(s, c);
+            plan_restart(c, false);
+        kill_when_hung(c, names[role], now);
         if (c->pid && c->kill_at && c->kill_at <= now) {
             log_error("supervisor.impatient", log_text("role", names[role]));
             (void)kill(c->pid, SIGKILL);
@@ -501,6 +520,8 @@ static int due(struct supervisor *s)
             next = c->again;
         if (c->kill_at && c->kill_at < next)
             next = c->kill_at;
+        if (c->pid && !c->ready && !c->kill_at && start_ends(c) < next)
+            next = start_ends(c);
     }
     return next <= now ? 0 : (int)(next - now);
 }
