@@ -171,7 +171,6 @@ static void logged_in(struct imap_session *s, const struct account *a)
     s->account = a->id;
     s->address = mem_strdup(a->address);
     s->quota = a->quota;
-    s->quota_read_ms = clock_ms();
     s->state = IMAP_AUTHENTICATED;
     s->errors = 0;
     struct slice code = arena_printf(&s->arena, "CAPABILITY %.*s", SLICE_FMT(imap_capabilities(s)));

@@ -1,4 +1,5 @@
-/* QUOTA (RFC 9208): each account is one quota root, named "", with the resource STORAGE. */
+/* QUOTA (RFC 9208): an account with a quota is one quota root, named "", with the resource STORAGE.
+ * One without has no quota root: a QUOTA response must name a limit (section 7, quota-list). */
 #include "imap/respond.h"
 
 enum { QUOTA_UNIT = 1024 };
@@ -26,19 +27,15 @@ static enum error parse_mailbox(struct imap_lexer *l, void **out)
 }
 
 /* Used space is rounded up, the limit down: nobody is told of room that is not there. */
-static enum error write_quota(struct imap_session *s)
+static enum error write_quota(struct imap_session *s, uint64_t quota)
 {
     struct store_usage used;
     enum error e = store_usage(s->service->store, s->account, &used);
     if (e != OK)
         return e;
-    uint64_t quota = imap_quota(s);
-    if (quota == 0)
-        imap_lit(s, "* QUOTA \"\" ()\r\n");
-    else
-        imap_untagged(s, "QUOTA \"\" (STORAGE %llu %llu)",
-                      (unsigned long long)((used.bytes + QUOTA_UNIT - 1) / QUOTA_UNIT),
-                      (unsigned long long)(quota / QUOTA_UNIT));
+    imap_untagged(s, "QUOTA \"\" (STORAGE %llu %llu)",
+                  (unsigned long long)((used.bytes + QUOTA_UNIT - 1) / QUOTA_UNIT),
+                  (unsigned long long)(quota / QUOTA_UNIT));
     return OK;
 }
 
@@ -53,10 +50,11 @@ static void answer(struct imap_session *s, enum error e)
 static void run_getquota(struct imap_session *s, void *args)
 {
     const struct slice *root = args;
-    if (root->n > 0)
+    uint64_t quota = imap_quota(s);
+    if (root->n > 0 || quota == 0)
         imap_no(s, "NONEXISTENT", "There is no such quota root");
     else
-        answer(s, write_quota(s));
+        answer(s, write_quota(s, quota));
 }
 
 static void run_getquotaroot(struct imap_session *s, void *args)
@@ -72,8 +70,11 @@ static void run_getquotaroot(struct imap_session *s, void *args)
     if (box) {
         imap_lit(s, "* QUOTAROOT ");
         imap_mailbox_name(s, box->name);
-        imap_lit(s, " \"\"\r\n");
-        e = write_quota(s);
+        uint64_t quota = imap_quota(s);
+        if (quota)
+            imap_lit(s, " \"\"");
+        imap_lit(s, "\r\n");
+        e = quota ? write_quota(s, quota) : OK;
     } else {
         e = ERR_NOTFOUND;
     }

@@ -1,11 +1,8 @@
 /* What commands share of a session; see session.h. */
 #include "imap/session.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "imap/range_list.h"
 #include "imap/respond.h"
-
-enum { QUOTA_FRESH_MS = 5000 };
 
 void imap_use_condstore(struct imap_session *s)
 {
@@ -187,14 +184,9 @@ void imap_tell_keywords(struct imap_session *s)
 
 uint64_t imap_quota(struct imap_session *s)
 {
-    int64_t now = clock_ms();
-    if (now - s->quota_read_ms > QUOTA_FRESH_MS) {
-        struct account a;
-        if (directory_account_get(s->service->directory, s->account, &a) == OK) {
-            s->quota = a.quota;
-            s->quota_read_ms = now;
-        }
-    }
+    struct account a;
+    if (directory_account_get(s->service->directory, s->account, &a) == OK)
+        s->quota = a.quota;
     return s->quota;
 }
 

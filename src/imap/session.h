@@ -60,9 +60,8 @@ struct imap_session {
 
     /* Since login. */
     uint64_t account;
-    char *address; /* the account's, for log lines; NULL before */
-    uint64_t quota;
-    int64_t quota_read_ms;
+    char *address;  /* the account's, for log lines; NULL before */
+    uint64_t quota; /* as last read */
     struct login_session *login;
     struct waker *waker;
     struct sasl *sasl; /* during AUTHENTICATE */
@@ -194,7 +193,8 @@ void imap_tell_flags(struct imap_session *s);
  * Not in the middle of a response. */
 void imap_tell_keywords(struct imap_session *s);
 
-/* The account's quota in bytes, 0: none; at most some seconds old. */
+/* The account's quota in bytes, 0: none. Read from the directory, so that a change counts at once;
+ * the last one known when that fails. */
 uint64_t imap_quota(struct imap_session *s);
 uint64_t imap_message_size(const struct imap_session *s);
 
