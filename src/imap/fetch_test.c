@@ -203,7 +203,7 @@ static void tells_expunged_messages(void **state)
 static void shows_nul_as_0x80(void **state)
 {
     struct imap_client *c = in_mailbox("nul", 0);
-    imap_client_send(c, SLICE("x APPEND nul {21+}\r\nSubject: x\r\n\r\na\0b\0c\r\n\r\n"));
+    imap_client_send(c, SLICE("x APPEND nul ~{21+}\r\nSubject: x\r\n\r\na\0b\0c\r\n\r\n"));
     imap_client_until(c, "x OK");
     expect(imap_client_ok(c, "FETCH 1 BODY.PEEK[TEXT]"), "{7}\r\na\x80"
                                                          "b\x80"
