@@ -386,7 +386,7 @@ enum error body_load(struct shard *sh, struct index *x, uint64_t id, struct slic
         if (e == OK)
             e = record_open(s, slice_of(record, n), prefix, &h);
         mem_free(record);
-        if (e == ERR_CONFLICT)
+        if (e == ERR_CONFLICT || e == ERR_AGAIN)
             return e;
         if (e != OK) {
             log_error("store.body-damaged", log_text("shard", sh->dir), log_u64("body", id),

@@ -253,6 +253,20 @@ static enum error check_bodies(struct check *c)
     return e;
 }
 
+/* In a view of its own: rows of bodies that the other view does not have may have come since. */
+static enum error check_files(struct check *c)
+{
+    struct uid_list found = {0};
+    enum error e = segments_stray(c->sh, &c->r->x, &found);
+    for (size_t i = 0; e == OK && i < found.n; i++) {
+        if (c->repair)
+            segment_remove(&c->sh->log, found.v[i]);
+        say(c, c->repair, "no row knows the file of segment %u", found.v[i]);
+    }
+    mem_free(found.v);
+    return e;
+}
+
 static enum error count_bodies(struct check *c)
 {
     enum error e = OK;
@@ -283,6 +297,8 @@ static enum error check_shard(struct check *c)
     index_read_end(&c->r->x);
     if (e == OK)
         e = check_bodies(c);
+    if (e == OK)
+        e = check_files(c);
     reader_put(c->sh, c->r);
     return e;
 }

@@ -141,11 +141,73 @@ static void test_moved_meanwhile(void **state)
     assert_int_equal(store_queue_body(k->s, entry, &b), ERR_IO);
 }
 
+/* --- A crash between dropping a segment's row and removing its file --- */
+
+/* The next body begins another segment. */
+static enum error run_full(struct shard *sh, struct job *job)
+{
+    (void)job;
+    sh->log.end = LIMIT_SEGMENT_SIZE;
+    return OK;
+}
+
+static void make_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void test_stray_file(void **state)
+{
+    struct kit *k = *state;
+    uint32_t box = kit_box(k, 1, "INBOX");
+    struct slice raw = kit_big(k, 50000, 1);
+    struct job full = {.run = run_full};
+    char path[3][200];
+    unsigned bad = 99;
+    for (unsigned i = 0; i < 3; i++) {
+        segment_path(k, path[i], sizeof path[i], i + 1);
+        if (i > 0)
+            assert_int_equal(job_do(&k->s->shard[0], &full), OK);
+        assert_int_equal(try_append(k, box, raw), OK);
+        assert_int_equal(access(path[i], F_OK), 0);
+    }
+    kit_sound(k);
+    struct uid_range second = {2, 2};
+    struct flag_list f = {.system = FLAG_DELETED};
+    assert_int_equal(store_flags(k->s, 1, box, &second, 1, FLAGS_ADD, &f, NULL, NULL, NULL, NULL),
+                     OK);
+    assert_int_equal(store_expunge(k->s, 1, box, NULL, 0), OK);
+    execute(k, "UPDATE expunged SET time = 1");
+    for (int i = 0; i < 50 && access(path[1], F_OK) == 0; i++)
+        store_tend(k->s);
+    assert_int_equal(access(path[1], F_OK), -1);
+    kit_sound(k);
+    make_file(path[1]);
+    assert_int_equal(store_check(k->s, false, NULL, NULL, NULL, &bad), OK);
+    assert_int_equal(bad, 1);
+    assert_int_equal(access(path[1], F_OK), 0);
+    assert_int_equal(store_check(k->s, true, NULL, NULL, NULL, &bad), OK);
+    assert_int_equal(bad, 0);
+    assert_int_equal(access(path[1], F_OK), -1);
+    make_file(path[1]);
+    kit_reopen(k);
+    assert_int_equal(access(path[1], F_OK), -1);
+    kit_body_is(k, 1, box, 1, raw);
+    kit_body_is(k, 1, box, 3, raw);
+    /* A file with bodies stays, also when its own row is missing. */
+    execute(k, "DELETE FROM segment WHERE number = 1");
+    kit_reopen(k);
+    kit_body_is(k, 1, box, 1, raw);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_compact_around_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moved_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stray_file, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,11 @@ static const char *const text[ST_COUNT] = {
     /* Never the one that is being written: it is not before the last that has a body. */
     [ST_SEG_SPARSE] = "SELECT number FROM segment WHERE live > 0 AND live < ?1 AND number <"
                       " (SELECT max(segment) FROM body WHERE segment > 0) ORDER BY live",
+    /* Whether a segment's file was left behind: no row knows it, and none ever will, as the log
+     * has gone on to one with bodies. */
+    [ST_SEG_STRAY] = "SELECT ?1 < (SELECT max(segment) FROM body WHERE segment > 0)"
+                     " AND NOT EXISTS (SELECT 1 FROM segment WHERE number = ?1)"
+                     " AND NOT EXISTS (SELECT 1 FROM body WHERE segment = ?1 AND segment > 0)",
     [ST_BODY_OF_SEGMENT] = "SELECT id, offset, length FROM body WHERE segment = ?1"
                            " AND segment > 0 ORDER BY offset",
     [ST_BODY_MOVE] = "UPDATE body SET segment = ?2, offset = ?3 WHERE id = ?1 AND segment = ?4",

@@ -71,6 +71,7 @@ enum statement {
     ST_SEG_DROP,
     ST_SEG_SUMS,
     ST_SEG_SPARSE,
+    ST_SEG_STRAY,
     ST_BODY_OF_SEGMENT,
     ST_BODY_MOVE,
 

@@ -357,6 +357,11 @@ bool compact_step(struct shard *sh);
  * *more: there is more to do. */
 must_use enum error purge_step(struct shard *sh, uint64_t account, int64_t before, bool *more);
 void segments_tend(struct shard *sh);
+/* Removes the files of segments that lost their rows just before a crash. Before the committer
+ * starts. */
+must_use enum error segments_sweep(struct shard *sh);
+/* The segments whose files are there without a row, as `x` sees it; the caller frees out->v. */
+must_use enum error segments_stray(struct shard *sh, struct index *x, struct uid_list *out);
 
 /* Lists of uids that a job gathers. */
 void uid_list_add(struct uid_list *l, uint32_t uid);

@@ -1,6 +1,7 @@
 /* Removing for good: what was expunged long enough ago, mailboxes that were deleted, accounts, and
  * segments in which nothing lives any more. Always in short steps. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/internal.h"
 
 struct purge_job {
@@ -200,6 +201,47 @@ void segments_tend(struct shard *sh)
     struct segment_job j = {.job.run = run_segment};
     while (job_do(sh, &j.job) == OK && j.number != 0)
         segment_remove(&sh->log, j.number);
+}
+
+struct stray {
+    struct index *x;
+    struct uid_list *found;
+    enum error e;
+};
+
+static void see_file(void *arg, uint32_t number)
+{
+    struct stray *s = arg;
+    if (s->e != OK)
+        return;
+    sqlite3_stmt *st = index_use(s->x, ST_SEG_STRAY);
+    if (st == NULL) {
+        s->e = ERR_IO;
+        return;
+    }
+    bind_u(st, 1, number);
+    if (index_row(s->x, st, &s->e) == 1 && col_i(st, 0) == 1)
+        uid_list_add(s->found, number);
+    index_reset(st);
+}
+
+enum error segments_stray(struct shard *sh, struct index *x, struct uid_list *out)
+{
+    struct stray s = {.x = x, .found = out};
+    enum error e = segment_each(&sh->log, see_file, &s);
+    return e == OK ? s.e : e;
+}
+
+enum error segments_sweep(struct shard *sh)
+{
+    struct uid_list found = {0};
+    enum error e = segments_stray(sh, &sh->w, &found);
+    for (size_t i = 0; e == OK && i < found.n; i++) {
+        log_info("store.stray-removed", log_text("shard", sh->dir), log_u64("segment", found.v[i]));
+        segment_remove(&sh->log, found.v[i]);
+    }
+    mem_free(found.v);
+    return e;
 }
 
 /* --- Accounts --- */

@@ -78,23 +78,34 @@ void segment_init(struct segment_log *l, const char *dir)
         l->readable[i].fd = -1;
 }
 
-static void remove_behind(struct segment_log *l)
+enum error segment_each(const struct segment_log *l, void (*see)(void *arg, uint32_t number),
+                        void *arg)
 {
-    char path[PATH_SIZE];
     DIR *d = opendir(l->dir);
-    if (d == NULL)
-        return;
+    if (d == NULL) {
+        enum error e = io_error();
+        log_io("store.segment-list-failed", l, 0);
+        return e;
+    }
     for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
         struct slice name = slice_str(e->d_name);
         uint32_t number;
-        if (!slice_starts(name, SLICE("body-")) || !slice_ends(name, SLICE(".seg")) ||
-            parse_u32(slice_sub(name, 5, name.n - 4), UINT32_MAX, &number) != OK ||
-            number <= l->number)
-            continue;
-        segment_path(l, number, path);
-        io.unlink(path);
+        if (slice_starts(name, SLICE("body-")) && slice_ends(name, SLICE(".seg")) &&
+            parse_u32(slice_sub(name, 5, name.n - 4), UINT32_MAX, &number) == OK)
+            see(arg, number);
     }
     closedir(d);
+    return OK;
+}
+
+static void remove_behind(void *arg, uint32_t number)
+{
+    struct segment_log *l = arg;
+    char path[PATH_SIZE];
+    if (number <= l->number)
+        return;
+    segment_path(l, number, path);
+    io.unlink(path);
 }
 
 enum error segment_open_tail(struct segment_log *l, uint32_t number, uint64_t end)
@@ -122,8 +133,7 @@ enum error segment_open_tail(struct segment_log *l, uint32_t number, uint64_t en
     }
     l->number = number;
     l->end = end;
-    remove_behind(l);
-    return OK;
+    return segment_each(l, remove_behind, l);
 }
 
 void segment_close(struct segment_log *l)
@@ -314,7 +324,7 @@ void segment_remove(struct segment_log *l, uint32_t number)
 {
     char path[PATH_SIZE];
     segment_path(l, number, path);
-    if (io.unlink(path) != 0)
+    if (io.unlink(path) != 0 && errno != ENOENT)
         log_io("store.segment-remove-failed", l, number);
     segment_rest(l);
 }

@@ -77,7 +77,11 @@ void segment_back(struct segment_log *l, uint32_t number, uint64_t end);
  * ERR_NOTFOUND: the segment is not there (any more); ERR_AGAIN: no descriptor for it just now. */
 must_use enum error segment_read(struct segment_log *l, const struct body_place *place,
                                  uint8_t *to);
-/* Removes a closed segment that nothing refers to. */
+/* Calls see(arg) for each segment that has a file, in no order; it may remove that file. Any
+ * thread. */
+must_use enum error segment_each(const struct segment_log *l,
+                                 void (*see)(void *arg, uint32_t number), void *arg);
+/* Removes a closed segment that nothing refers to. Any thread. */
 void segment_remove(struct segment_log *l, uint32_t number);
 /* Closes reading descriptors that nobody uses now. */
 void segment_rest(struct segment_log *l);

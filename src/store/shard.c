@@ -66,6 +66,8 @@ static enum error open_writer(struct shard *sh)
         e = one_number(&sh->w, ST_QUEUE_LAST, 0, &queue);
     if (e == OK)
         e = open_tail(sh);
+    if (e == OK)
+        e = segments_sweep(sh);
     if (e != OK)
         return e;
     sh->next_body = bodies + 1;
