@@ -445,6 +445,37 @@ static void test_tend(void **state)
     assert_string_equal(kit_uids(k, 1, box), "1 3 5");
 }
 
+/* More mailboxes are gone than are kept: the oldest goes with what is in it. */
+static void test_gone_bounded(void **state)
+{
+    struct kit *k = *state;
+    uint32_t old, id;
+    struct reader *r;
+    int64_t gone = -1, bodies = -1, left = -1;
+    kit_box(k, 1, "INBOX");
+    assert_int_equal(store_mailbox_create(k->s, 1, SLICE("old"), USE_NONE, &old), OK);
+    kit_append(k, 1, old, kit_big(k, 50000, 1), 0);
+    assert_int_equal(store_mailbox_delete(k->s, 1, SLICE("old")), OK);
+    execute(k, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)"
+               " INSERT INTO mailbox SELECT 100000 + i, 1, 100000 + i, 'x', 0, 0, 1, 1, 1, 0, 0,"
+               " 0, 0, 0, 4102444800 FROM n");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(store_mailbox_create(k->s, 1, SLICE("new"), USE_NONE, &id), OK);
+        assert_int_equal(store_mailbox_delete(k->s, 1, SLICE("new")), OK);
+    }
+    assert_int_equal(reader_get(&k->s->shard[0], &r), OK);
+    assert_int_equal(index_number(&r->x, "SELECT count(*) FROM mailbox WHERE gone <> 0", &gone),
+                     OK);
+    assert_int_equal(index_number(&r->x, "SELECT count(*) FROM body", &bodies), OK);
+    assert_int_equal(index_number(&r->x, "SELECT count(*) FROM mailbox WHERE name = 'old'", &left),
+                     OK);
+    reader_put(&k->s->shard[0], r);
+    assert_int_equal(gone, LIMIT_MAILBOXES);
+    assert_int_equal(bodies, 0);
+    assert_int_equal(left, 0);
+    kit_sound(k);
+}
+
 static void test_no_undelete(void **state)
 {
     struct kit *k = *state;
@@ -698,6 +729,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_damaged_body, setup, teardown),
         cmocka_unit_test_setup_teardown(test_repair, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tend, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gone_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_undelete, setup, teardown),
         cmocka_unit_test_setup_teardown(test_second_writer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_newer_version, setup, teardown),

@@ -32,6 +32,9 @@ static const char *const text[ST_COUNT] = {
     [ST_BOX_FLOOR] = "UPDATE mailbox SET floor = max(floor, ?2) WHERE num = ?1",
     [ST_BOX_PURGE_NEXT] = "SELECT num, account FROM mailbox WHERE gone <> 0 AND"
                           " (gone < ?1 OR (?2 <> 0 AND account = ?2)) LIMIT 1",
+    /* The number is that of the row with the least time. */
+    [ST_BOX_GONE_COUNT] = "SELECT count(*), min(gone), num FROM mailbox"
+                          " WHERE account = ?1 AND gone <> 0",
     [ST_BOX_DROP] = "DELETE FROM mailbox WHERE num = ?1",
     [ST_BOX_OWNER] = "SELECT account FROM mailbox WHERE num = ?1 AND gone = 0",
     [ST_KEYWORDS] = "SELECT name FROM keyword WHERE account = ?1 ORDER BY number",

@@ -23,6 +23,7 @@ enum statement {
     ST_BOX_GONE,
     ST_BOX_FLOOR,
     ST_BOX_PURGE_NEXT,
+    ST_BOX_GONE_COUNT,
     ST_BOX_DROP,
     ST_BOX_OWNER,
     ST_KEYWORDS,

@@ -356,6 +356,9 @@ bool compact_step(struct shard *sh);
 /* One step of removing what is past its days (account 0), or all of what is gone in an account.
  * *more: there is more to do. */
 must_use enum error purge_step(struct shard *sh, uint64_t account, int64_t before, bool *more);
+/* In the committer: when more than LIMIT_MAILBOXES mailboxes of the account are gone, the oldest
+ * is removed for good, a very big one in several calls. */
+must_use enum error purge_surplus(struct shard *sh, uint64_t account);
 void segments_tend(struct shard *sh);
 /* Removes the files of segments that lost their rows just before a crash. Before the committer
  * starts. */

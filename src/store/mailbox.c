@@ -147,6 +147,14 @@ static struct slice canonical(struct slice name, uint8_t *room)
     return slice_of(room, name.n);
 }
 
+static size_t levels_of(struct slice name)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < name.n; i++)
+        n += name.p[i] == '/';
+    return n;
+}
+
 static bool is_below(struct slice name, struct slice superior)
 {
     return name.n > superior.n && name.p[superior.n] == '/' && slice_starts(name, superior);
@@ -400,7 +408,7 @@ static enum error run_delete(struct shard *sh, struct job *job)
         e = work_flush(sh); /* its figures, as it is no longer in the list */
     work_box_remove(a, b);
     a->structure_changed = true;
-    return e;
+    return e == OK ? purge_surplus(sh, a->id) : e;
 }
 
 enum error store_mailbox_delete(struct store *s, uint64_t account, struct slice name)
@@ -417,7 +425,9 @@ static enum error rename_check(struct account *a, struct box *b, struct slice to
         return ERR_CONFLICT;
     for (size_t i = 0; i < a->work.n; i++) {
         struct slice name = a->work.box[i]->m.name;
-        if (is_below(name, b->m.name) && name.n - b->m.name.n + to.n > LIMIT_MAILBOX_NAME)
+        if (is_below(name, b->m.name) &&
+            (name.n - b->m.name.n + to.n > LIMIT_MAILBOX_NAME ||
+             levels_of(name) - levels_of(b->m.name) + levels_of(to) > LIMIT_MAILBOX_LEVELS))
             return ERR_INPUT;
     }
     return a->work.n + missing_levels(a, to) - 1 > LIMIT_MAILBOXES ? ERR_LIMIT : OK;

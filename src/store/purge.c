@@ -170,6 +170,35 @@ enum error purge_step(struct shard *sh, uint64_t account, int64_t before, bool *
     return e;
 }
 
+enum error purge_surplus(struct shard *sh, uint64_t account)
+{
+    sqlite3_stmt *st = index_use(&sh->w, ST_BOX_GONE_COUNT);
+    if (st == NULL)
+        return txn_fail(sh, ERR_IO);
+    bind_u(st, 1, account);
+    if (txn_row(sh, st) != 1)
+        return sh->txn_error;
+    bool surplus = col_i(st, 0) > LIMIT_MAILBOXES;
+    uint32_t num = surplus ? col_u32(st, 2) : 0;
+    index_reset(st);
+    if (!surplus)
+        return OK;
+    /* What is left of it now is due: whoever comes first goes on with it. */
+    if ((st = index_use(&sh->w, ST_BOX_GONE)) == NULL)
+        return txn_fail(sh, ERR_IO);
+    bind_u(st, 1, num);
+    bind_i(st, 2, 1);
+    enum error e = txn_run(sh, st);
+    if (e != OK)
+        return e;
+    struct victim *v = mem_resize(NULL, LIMIT_TXN_ROWS, sizeof *v);
+    /* Its messages, its expunges, its row: a mailbox that is not big goes at once. */
+    for (int i = 0; i < 3 && e == OK; i++)
+        e = purge_box(sh, num, v);
+    mem_free(v);
+    return e;
+}
+
 /* --- Segments in which nothing lives --- */
 
 struct segment_job {

@@ -122,10 +122,13 @@ const struct mailbox *store_mailbox_by_use(const struct mailbox_list *l, enum sp
  */
 must_use enum error store_mailbox_create(struct store *s, uint64_t account, struct slice name,
                                          enum special_use use, uint32_t *id);
-/* With its messages, which stay recoverable. ERR_AUTH: the Inbox; ERR_CONFLICT: it has children. */
+/* With its messages, which stay recoverable while no more than LIMIT_MAILBOXES mailboxes of the
+ * account are gone: the oldest go for good then. ERR_AUTH: the Inbox; ERR_CONFLICT: it has
+ * children. */
 must_use enum error store_mailbox_delete(struct store *s, uint64_t account, struct slice name);
-/* With its children. Renaming INBOX moves its messages to the new mailbox and leaves INBOX empty
- * (RFC 9051 6.3.6). ERR_NOTFOUND, ERR_CONFLICT, ERR_INPUT as above. */
+/* With its children, whose names must stay good ones too. Renaming INBOX moves its messages to the
+ * new mailbox and leaves INBOX empty (RFC 9051 6.3.6). ERR_NOTFOUND, ERR_CONFLICT, ERR_INPUT as
+ * above. */
 must_use enum error store_mailbox_rename(struct store *s, uint64_t account, struct slice from,
                                          struct slice to);
 /* Subscribing to a name that does not exist is remembered (RFC 9051 6.3.7). ERR_LIMIT: of too many

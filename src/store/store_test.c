@@ -152,6 +152,31 @@ static void test_rename_and_delete(void **state)
     kit_sound(k);
 }
 
+/* A rename must not push what is below over the limits of names. */
+static void test_rename_limits(void **state)
+{
+    struct kit *k = *state;
+    char deep[LIMIT_MAILBOX_LEVELS * 2], longest[LIMIT_MAILBOX_NAME + 1];
+    uint32_t id;
+    for (size_t i = 0; i < sizeof deep; i++)
+        deep[i] = i % 2 ? '/' : 'd';
+    deep[sizeof deep - 1] = '\0';
+    memset(longest, 'l', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    kit_box(k, 1, "INBOX");
+    assert_int_equal(store_mailbox_create(k->s, 1, SLICE("a/b"), USE_NONE, &id), OK);
+    assert_int_equal(store_mailbox_rename(k->s, 1, SLICE("a"), slice_str(deep)), ERR_INPUT);
+    assert_int_equal(store_mailbox_rename(k->s, 1, SLICE("a"), slice_str(longest)), ERR_INPUT);
+    assert_int_equal(kit_box(k, 1, "a/b"), id);
+    /* Without what is below, or with room for it, they are good names. */
+    struct slice less = slice_sub(slice_str(deep), 0, sizeof deep - 3);
+    assert_int_equal(store_mailbox_rename(k->s, 1, SLICE("a"), less), OK);
+    assert_int_equal(store_mailbox_create(k->s, 1, SLICE("c"), USE_NONE, &id), OK);
+    assert_int_equal(store_mailbox_rename(k->s, 1, SLICE("c"), slice_str(longest)), OK);
+    assert_int_equal(kit_box(k, 1, longest), id);
+    kit_sound(k);
+}
+
 static void test_rename_inbox(void **state)
 {
     struct kit *k = *state;
@@ -638,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unknown_account, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename_and_delete, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rename_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename_inbox, setup, teardown),
         cmocka_unit_test_setup_teardown(test_subscriptions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deliver_to_many, setup, teardown),
