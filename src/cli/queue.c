@@ -91,10 +91,25 @@ static void print_header(const struct store_body *b)
     }
 }
 
+/* A list of its lines. */
+static void output_header(struct output *o, const struct store_body *b, struct arena *a)
+{
+    struct slice rest = b->raw, line;
+    size_t n = 0;
+    while (slice_line(&rest, &line) && line.n)
+        n++;
+    struct slice *lines = arena_array(a, n + 1, sizeof *lines);
+    rest = b->raw;
+    for (size_t i = 0; lines && i < n; i++)
+        (void)slice_line(&rest, &lines[i]);
+    output_list(o, lines, lines ? n : 0);
+}
+
 int command_queue_show(struct call *c)
 {
-    static const char *const columns[] = {"id",      "created",    "size",  "sender", "require_tls",
-                                          "account", "recipients", "state", "next"};
+    static const char *const columns[] = {"id",          "created", "size",       "sender",
+                                          "require_tls", "account", "recipients", "state",
+                                          "next",        "header" /* JSON */};
     uint64_t id;
     struct store *s;
     struct queue_entry q;
@@ -116,7 +131,7 @@ int command_queue_show(struct call *c)
     for (size_t i = 0; addresses && i < q.n_recipients; i++)
         addresses[i] = q.recipients[i].address;
     struct output o;
-    output_record(&o, c->json, columns, 9);
+    output_record(&o, c->json, columns, c->json ? 10 : 9);
     output_id(&o, q.id);
     output_time(&o, q.created);
     output_number(&o, q.size);
@@ -130,6 +145,8 @@ int command_queue_show(struct call *c)
         output_time(&o, next);
     else
         output_none(&o);
+    if (c->json)
+        output_header(&o, &body, &c->arena);
     output_print(&o);
     if (!c->json) {
         print_recipients(&q);
