@@ -67,7 +67,7 @@ static int unknown_verb(const char *noun, const char *verb)
     const char *names[64];
     size_t n = 0;
     for (size_t i = 0; i < n_commands && n < 64; i++)
-        if (strcmp(commands[i].noun, noun) == 0)
+        if (strcmp(commands[i].noun, noun) == 0 && commands[i].verb)
             names[n++] = commands[i].verb;
     const char *near = verb ? nearest_word(slice_str(verb), names, n) : NULL;
     if (near)
@@ -78,22 +78,33 @@ static int unknown_verb(const char *noun, const char *verb)
                        verb ? verb : "", noun);
 }
 
+bool is_noun(const char *word)
+{
+    for (size_t i = 0; i < n_commands; i++)
+        if (strcmp(commands[i].noun, word) == 0)
+            return true;
+    return false;
+}
+
+int unknown_command(const char *noun, const char *verb)
+{
+    return is_noun(noun) ? unknown_verb(noun, verb) : unknown_noun(noun);
+}
+
 /* The command that argv names; *used is how many words its name has. NULL with *status set. */
 static const struct command *find(int argc, char **argv, int *used, int *status)
 {
-    bool noun_known = false;
     for (size_t i = 0; i < n_commands; i++) {
         const struct command *k = &commands[i];
         if (strcmp(k->noun, argv[0]) != 0)
             continue;
-        noun_known = true;
         if (!k->verb || (argc > 1 && strcmp(k->verb, argv[1]) == 0)) {
             *used = k->verb ? 2 : 1;
             return k;
         }
     }
     const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
-    *status = noun_known ? unknown_verb(argv[0], verb) : unknown_noun(argv[0]);
+    *status = unknown_command(argv[0], verb);
     return NULL;
 }
 

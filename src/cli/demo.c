@@ -289,6 +289,41 @@ static bool prepare_data(struct demo *d)
     return WIFEXITED(status) && WEXITSTATUS(status) == DONE;
 }
 
+static bool port_is_free(enum config_service service, const struct config_endpoint *at)
+{
+    char text[IP_TEXT];
+    int fd;
+    ip_print(at->ip, text);
+    enum error e = ip_listen(at->ip, at->port, &fd);
+    if (e == OK)
+        (void)close(fd);
+    /* The server says the rest: it may do without an address, and has other reasons to fail. */
+    if (e != ERR_CONFLICT)
+        return true;
+    refuse("cannot listen on %s port %u for %s; another program (or another Depesche) has it; "
+           "choose other ports with --ports",
+           text, at->port, config_service_name(service));
+    return false;
+}
+
+/* Before accounts are made and their password is told: a demo that cannot be served would leave
+ * behind both. */
+static bool ports_are_free(struct demo *d)
+{
+    for (enum config_service s = 0; s < SERVICE_COUNT; s++) {
+        struct config_endpoint *at;
+        size_t n;
+        if (config_endpoints(d->call->config, s, &d->call->arena, &at, &n)) {
+            refuse("too many ports for %s", config_service_name(s));
+            return false;
+        }
+        for (size_t i = 0; i < n; i++)
+            if (!port_is_free(s, &at[i]))
+                return false;
+    }
+    return true;
+}
+
 /* Easy to read out and to type: no letters that look alike. */
 static void draw_password(char *out, size_t n)
 {
@@ -378,7 +413,7 @@ int command_demo(struct call *c)
     if (!choose_password(d) || !call_config(c))
         return REFUSED;
     read_base(d, c->config);
-    if (!prepare_data(d))
+    if (!ports_are_free(d) || !prepare_data(d))
         return REFUSED;
     log_set_level(LOG_INFO);
     print_examples(d);

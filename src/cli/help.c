@@ -226,20 +226,17 @@ static void print_completion(void)
 static int help_on(const struct call *c)
 {
     const char *noun = c->args[0], *verb = c->n_args > 1 ? c->args[1] : NULL;
-    bool noun_known = false;
     for (size_t i = 0; i < n_commands; i++) {
         const struct command *k = &commands[i];
         if (strcmp(k->noun, noun) != 0)
             continue;
-        noun_known = true;
         if ((!k->verb && !verb) || (k->verb && verb && strcmp(k->verb, verb) == 0)) {
             print_command(k);
             return DONE;
         }
     }
-    if (!noun_known || verb)
-        return wrong_usage("there is no command '%s%s%s'; `depesche help` lists the commands", noun,
-                           verb ? " " : "", verb ? verb : "");
+    if (verb || !is_noun(noun))
+        return unknown_command(noun, verb);
     print_overview(noun);
     return DONE;
 }

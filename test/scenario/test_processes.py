@@ -248,6 +248,9 @@ def test_two_servers_want_the_same_ports(fresh_demo, tmp_path):
     other = subprocess.run([DEPESCHE, "demo", "--dir", str(tmp_path / "other"), "--ports",
                             str(d.base)], capture_output=True, text=True, timeout=30)
     assert other.returncode == 1 and "another Depesche" in other.stderr
+    # Said before a password is: it would be lost.
+    assert other.stdout == "", other
+    assert not (tmp_path / "other" / "data").exists()
 
 
 def presented(d):
@@ -465,12 +468,31 @@ def test_doctor(fresh_demo):
     d.command("doctor", "--repair")
 
 
+def test_queue_show(fresh_demo):
+    d = fresh_demo()
+    with d.submission() as s:
+        s.sendmail("anna@example.org", ["carla@remote.test"],
+                   message("Grüße", sender="anna@example.org", to="carla@remote.test"))
+    entry, = json.loads(d.command("queue", "list", "--json").stdout)
+    shown = json.loads(d.command("queue", "show", entry["id"], "--json").stdout)
+    assert shown["recipients"] == ["carla@remote.test"]
+    assert shown["header"][0].startswith("Received: ") and all(shown["header"])
+    assert {"To: <carla@remote.test>", "Subject: Grüße"} <= set(shown["header"])
+    text = d.command("queue", "show", entry["id"]).stdout
+    assert "To: <carla@remote.test>" in text.splitlines()
+    assert not any(line.startswith("header ") for line in text.splitlines())
+
+
 def test_wrong_usage():
     def run(*args):
         return subprocess.run([DEPESCHE, *args], capture_output=True, text=True, timeout=20)
 
     for args, says in ((("acount", "list"), "did you mean 'account'?"),
                        (("account", "lits"), "did you mean 'account list'?"),
+                       (("acount", "--help"), "did you mean 'account'?"),
+                       (("help", "account", "lits"), "did you mean 'account list'?"),
+                       (("help", "demo", "lits"), "unknown command 'demo lits'"),
+                       (("frobnicate", "--help"), "`depesche help` lists the commands"),
                        (("account", "add"), "usage: depesche account add ADDRESS"),
                        (("account", "add", "a@b.example", "--nmae", "x"), "did you mean '--name'?"),
                        (("account",), "a verb is missing"),
