@@ -367,6 +367,14 @@ static void rubbish(void **state)
     assert_int_equal(handover_resolve(w->client, SLICE("anna@example.org"), 0, &s), OK);
 }
 
+#ifdef __has_feature
+enum { sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) };
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { sanitized = true };
+#else
+enum { sanitized = false };
+#endif
+
 /* In a process of its own, where no memory for a thread's stack is left. */
 static int serve_without_threads(void)
 {
@@ -386,9 +394,8 @@ static int serve_without_threads(void)
 
 static void no_thread(void **state)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* they need memory themselves */
-#endif
+    if (sanitized)
+        skip(); /* it needs memory itself */
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
