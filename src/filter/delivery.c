@@ -2,6 +2,7 @@
 #include "filter/delivery.h"
 #include "base/date.h"
 #include "base/log.h"
+#include "filter/report.h"
 #include "filter/spread.h"
 #include "message/header.h"
 
@@ -16,6 +17,7 @@ struct run {
     struct store_delivery out;
     struct queue_entry entry[2]; /* direct, forwarded */
     struct place **target_place; /* of out.targets */
+    enum report_action *action;  /* of each recipient; NULL: nobody asked for a report */
 };
 
 /* Text that goes into header fields and queue entries: whoever made the envelope is not trusted to
@@ -133,6 +135,63 @@ static void judge(struct run *r)
     }
 }
 
+#define NOTIFY_NEVER   1
+#define NOTIFY_SUCCESS 2
+
+/* What a report will say of the recipient with these links. Where the queue is all there is behind
+ * a recipient, the report is the queue's, that knows whether the next server makes one itself. */
+static enum report_action action_of(struct run *r, size_t from, size_t to)
+{
+    const struct delivery_recipient *x = &r->rq->recipients[r->spread.link[from].recipient];
+    size_t kept = 0, n = 0;
+    bool own = false;
+    for (size_t i = from; i < to; i++) {
+        const struct place *p = &r->spread.place[r->spread.link[i].place];
+        if (p->status != DELIVERY_OK)
+            continue;
+        if (p->kind == PLACE_DIRECT)
+            return REPORT_NONE;
+        kept += p->kind == PLACE_ACCOUNT;
+        own = own || (p->kind == PLACE_ACCOUNT && slice_ieq(p->address, x->address));
+        n++;
+    }
+    /* Where an account sends copies of what it keeps is nobody's business. */
+    if (own)
+        return REPORT_DELIVERED;
+    if (n > 1)
+        return REPORT_EXPANDED;
+    return kept == 1 ? REPORT_DELIVERED : REPORT_NONE;
+}
+
+/* Decides what is reported once everything is kept. What an answered recipient leads to is not
+ * asked for a second report (RFC 3461 5.2.7). False when memory's bound is hit. */
+static bool plan_report(struct run *r)
+{
+    struct spread *s = &r->spread;
+    if (r->rq->sender.n == 0)
+        return true;
+    for (size_t i = 0, end; i < s->n_links; i = end) {
+        uint32_t number = s->link[i].recipient;
+        for (end = i; end < s->n_links && s->link[end].recipient == number;)
+            end++;
+        const struct delivery_recipient *x = &r->rq->recipients[number];
+        bool asked = (x->notify & NOTIFY_SUCCESS) && !(x->notify & NOTIFY_NEVER);
+        enum report_action action = asked ? action_of(r, i, end) : REPORT_NONE;
+        if (x->status != DELIVERY_OK || action == REPORT_NONE)
+            continue;
+        if (!r->action &&
+            !(r->action = arena_array(&r->arena, r->rq->n_recipients, sizeof *r->action)))
+            return false;
+        r->action[number] = action;
+        for (size_t k = i; k < end; k++) {
+            struct place *p = &s->place[s->link[k].place];
+            if (p->kind == PLACE_FORWARD && (p->notify &= (uint8_t)~NOTIFY_SUCCESS) == 0)
+                p->notify = NOTIFY_NEVER;
+        }
+    }
+    return true;
+}
+
 static void mark_wanted(struct run *r)
 {
     const struct spread *s = &r->spread;
@@ -236,7 +295,8 @@ static bool add_targets(struct run *r, size_t n)
                                         .language = p->language,
                                         .use = USE_INBOX,
                                         .quota = p->quota,
-                                        .prefix = prefix_of(r, p)};
+                                        .prefix = prefix_of(r, p),
+                                        .result = ERR_IO}; /* until the store says else */
         if (t[k].prefix.n == 0)
             return false;
         r->target_place[k] = p;
@@ -280,8 +340,10 @@ static void take_results(struct run *r, enum error e)
 {
     for (size_t i = 0; i < r->out.n_targets; i++)
         r->target_place[i]->status = status_of(r->out.targets[i].result);
-    /* The queue is in the commit of the first target's shard. */
-    bool queued = e == OK || (r->out.n_targets > 0 && r->out.targets[0].result == OK);
+    /* The queue is in the commit of the first target's shard; that target alone may have been over
+     * its quota, and another shard may have failed. */
+    enum error first = r->out.n_targets > 0 ? r->out.targets[0].result : e;
+    bool queued = e == OK || first == OK || first == ERR_QUOTA;
     for (size_t i = 0; i < r->spread.n; i++) {
         struct place *p = &r->spread.place[i];
         if (p->wanted && p->kind != PLACE_ACCOUNT && !queued)
@@ -303,7 +365,7 @@ static void deliver(struct run *r)
     resolve_all(r);
     judge(r);
     mark_wanted(r);
-    bool good = compose(r);
+    bool good = plan_report(r) && compose(r);
     if (good && r->out.n_targets + r->out.n_queue == 0)
         return;
     enum error e = good ? store_deliver(r->service->store, &r->out) : ERR_LIMIT;
@@ -319,12 +381,65 @@ static void deliver(struct run *r)
                 r->rq->recipients[i].status = DELIVERY_TEMPORARY;
 }
 
+static bool ascii(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] > 127)
+            return false;
+    return true;
+}
+
+static bool speaks_german(const struct run *r)
+{
+    struct account a;
+    uint64_t id = r->rq->sender_account;
+    enum error e = id ? directory_account_get(r->service->directory, id, &a)
+                      : directory_account_find(r->service->directory, r->rq->sender, &a);
+    return e == OK && slice_eq(slice_str(a.language), SLICE("de"));
+}
+
+/* Tells the sender, where he asked for it, in a commit of its own: the message is kept whatever
+ * becomes of its report. A report has no sender, so that none is made of it. */
+static void send_report(struct run *r)
+{
+    const struct delivery_request *rq = r->rq;
+    bool any = false;
+    for (size_t i = 0; i < rq->n_recipients && r->action; i++) {
+        if (rq->recipients[i].status != DELIVERY_OK)
+            r->action[i] = REPORT_NONE;
+        any = any || r->action[i] != REPORT_NONE;
+    }
+    if (!any)
+        return;
+    const struct report report = {.rq = rq,
+                                  .action = r->action,
+                                  .host = r->service->host,
+                                  .german = speaks_german(r),
+                                  .message_id = r->out.summary.message_id};
+    autobuf text = BUF_INIT(LIMIT_REPORT);
+    enum error e = report_make(&report, &text);
+    struct delivery_recipient to = {.address = rq->sender, .notify = NOTIFY_NEVER};
+    struct delivery_request back = {.sender = SLICE(""),
+                                    .smtputf8 = !ascii(rq->sender),
+                                    .may_relay = true,
+                                    .raw = buf_slice(&text),
+                                    .received = rq->received,
+                                    .recipients = &to,
+                                    .n_recipients = 1};
+    if (e == OK)
+        delivery_run(r->service, &back);
+    if (e != OK || to.status != DELIVERY_OK)
+        log_warning("delivery.report.failed", log_text("error", error_name(e)),
+                    log_u64("status", to.status), log_slice("to", rq->sender));
+}
+
 void delivery_run(const struct delivery_service *s, struct delivery_request *rq)
 {
     struct run *r = &(struct run){.service = s, .rq = rq};
     arena_init(&r->arena, LIMIT_DELIVERY_ARENA);
     spread_init(&r->spread, &r->arena);
     deliver(r);
+    send_report(r);
     buf_free(&r->whole);
     arena_free(&r->arena);
 }

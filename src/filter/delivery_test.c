@@ -122,6 +122,7 @@ struct queue_seen {
     unsigned entries, recipients;
     uint64_t id, account;
     char sender[100], first[100];
+    uint8_t notify;
 };
 
 static bool see_entry(void *arg, const struct queue_entry *e)
@@ -131,6 +132,7 @@ static bool see_entry(void *arg, const struct queue_entry *e)
     q->recipients += (unsigned)e->n_recipients;
     q->id = e->id;
     q->account = e->account;
+    q->notify = e->recipients[0].notify;
     assert_int_equal(slice_cstr(e->sender, q->sender, sizeof q->sender), OK);
     assert_int_equal(slice_cstr(e->recipients[0].address, q->first, sizeof q->first), OK);
     return true;
@@ -320,6 +322,215 @@ static void the_sender_writes_no_fields(void **state)
     assert_int_equal(inbox_count(w, w->anna), 0);
 }
 
+#define NEVER   1
+#define SUCCESS 2
+
+static void run_from(struct world *w, const char *sender, struct delivery_recipient *r, size_t n,
+                     struct slice raw)
+{
+    struct delivery_request rq = {.sender = slice_str(sender),
+                                  .envid = SLICE("QQ+2B1+3D"),
+                                  .trace = RECEIVED,
+                                  .raw = raw,
+                                  .received = 1795348800,
+                                  .recipients = r,
+                                  .n_recipients = n};
+    delivery_run(&w->service, &rq);
+}
+
+/* The newest message in the Inbox, which must have as many. */
+static struct store_body newest(struct world *w, uint64_t id, uint32_t count)
+{
+    const struct mailbox_list *l;
+    struct store_body b;
+    assert_int_equal(inbox_count(w, id), count);
+    assert_int_equal(store_mailboxes(w->store, id, &l), OK);
+    uint32_t box = store_mailbox_by_use(l, USE_INBOX)->id;
+    store_mailboxes_unref(l);
+    assert_int_equal(store_body(w->store, id, box, count, &b), OK);
+    return b;
+}
+
+static void must_have(struct slice text, const char *const *want)
+{
+    for (; *want; want++)
+        if (slice_find(text, slice_str(*want)) == text.n)
+            fail_msg("no \"%s\" in: %.*s", *want, SLICE_FMT(text));
+}
+
+static void must_lack(struct slice text, const char *s)
+{
+    if (slice_find(text, slice_str(s)) < text.n)
+        fail_msg("\"%s\" in: %.*s", s, SLICE_FMT(text));
+}
+
+static void reports_to_a_local_sender(void **state)
+{
+    struct world *w = *state;
+    alias(w, "team@example.org", "ben@example.org");
+    alias(w, "team@example.org", "carla@example.org");
+    assert_int_equal(directory_account_language(w->directory, w->anna, SLICE("de")), OK);
+    struct delivery_recipient r[] = {
+        {.address = SLICE("ben@example.org"),
+         .orcpt = SLICE("rfc822;b+2Ben@example.org"),
+         .notify = SUCCESS | 4},
+        {.address = SLICE("team@example.org"), .notify = SUCCESS},
+        {.address = SLICE("carla@example.org"), .notify = 4},
+        {.address = SLICE("nobody@example.org"), .notify = SUCCESS},
+    };
+    run_from(w, "anna@example.org", r, 4,
+             SLICE("Message-ID: <1@x>\r\nSubject: hello\r\n\r\nsecret body\r\n"));
+    struct store_body b = newest(w, w->anna, 1);
+    static const char *const want[] = {
+        "Return-Path: <>\r\nDelivered-To: anna@example.org\r\n",
+        "From: Mail Delivery System <postmaster@mx.example.org>\r\nTo: <anna@example.org>\r\n",
+        "\r\nIn-Reply-To: <1@x>\r\nAuto-Submitted: auto-replied\r\n",
+        "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=",
+        "Ihre Nachricht wurde zugestellt an:\r\n\r\n    ben@example.org\r\n",
+        "Content-Type: message/delivery-status\r\n",
+        "Original-Envelope-Id: QQ+1=\r\nReporting-MTA: dns;mx.example.org\r\nArrival-Date: ",
+        "\r\n\r\nOriginal-Recipient: rfc822;b+en@example.org\r\nFinal-Recipient: "
+        "rfc822;ben@example.org\r\nAction: delivered\r\nStatus: 2.0.0\r\n",
+        "\r\n\r\nFinal-Recipient: rfc822;team@example.org\r\nAction: expanded\r\n",
+        "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+        "Message-ID: <1@x>\r\nSubject: hello\r\n",
+        NULL};
+    must_have(b.raw, want);
+    must_lack(b.raw, "secret");
+    must_lack(b.raw, "nobody@");
+    must_lack(b.raw, "carla@");
+    store_body_free(&b);
+    assert_int_equal(inbox_count(w, w->ben), 1);
+    assert_int_equal(queue(w).entries, 0);
+}
+
+static void reports_to_a_foreign_sender(void **state)
+{
+    struct world *w = *state;
+    struct delivery_recipient r = {.address = SLICE("ben@example.org"), .notify = SUCCESS};
+    run_from(w, "x@sender.example", &r, 1, MESSAGE);
+    struct queue_seen q = queue(w);
+    assert_true(q.entries == 1 && q.recipients == 1 && q.account == 0 && q.notify == NEVER);
+    assert_string_equal(q.sender, "");
+    assert_string_equal(q.first, "x@sender.example");
+    struct store_body b;
+    assert_int_equal(store_queue_body(w->store, q.id, &b), OK);
+    static const char *const want[] = {
+        "Your message was delivered to:\r\n\r\n    ben@example.org\r\n", NULL};
+    must_have(b.raw, want);
+    assert_true(slice_starts(b.raw, SLICE("From: Mail Delivery System <")));
+    store_body_free(&b);
+}
+
+static void nothing_to_report(void **state)
+{
+    struct world *w = *state;
+    const struct slice to[] = {SLICE_INIT("c@remote.example")};
+    assert_int_equal(directory_forward_set(w->directory, w->carla, to, 1, false), OK);
+    static const struct {
+        const char *sender, *recipient;
+        uint8_t notify;
+    } rows[] = {
+        {"", "ben@example.org", SUCCESS},
+        {"anna@example.org", "ben@example.org", 0},
+        {"anna@example.org", "ben@example.org", 4 | 8},
+        {"anna@example.org", "ben@example.org", NEVER | SUCCESS},
+        {"anna@example.org", "nobody@example.org", SUCCESS},
+        {"anna@example.org", "carla@example.org", SUCCESS}, /* the queue reports */
+        {"a<b@example.org", "ben@example.org", SUCCESS},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct delivery_recipient r = {.address = slice_str(rows[i].recipient),
+                                       .notify = rows[i].notify};
+        run_from(w, rows[i].sender, &r, 1, MESSAGE);
+        if (inbox_count(w, w->anna) != 0)
+            fail_msg("row %zu is reported", i);
+    }
+    struct queue_seen q = queue(w);
+    assert_true(q.entries == 1 && q.notify == SUCCESS);
+}
+
+/* What is answered here is not answered once more by the server that gets the copy. */
+static void a_copy_asks_for_no_report(void **state)
+{
+    struct world *w = *state;
+    const struct slice to[] = {SLICE_INIT("c@remote.example")};
+    assert_int_equal(directory_forward_set(w->directory, w->carla, to, 1, true), OK);
+    struct delivery_recipient r = {.address = SLICE("carla@example.org"), .notify = SUCCESS};
+    run_from(w, "anna@example.org", &r, 1, MESSAGE);
+    struct queue_seen q = queue(w);
+    assert_true(q.entries == 1 && q.notify == NEVER);
+    struct store_body b = newest(w, w->anna, 1);
+    static const char *const want[] = {"\r\nAction: delivered\r\n", NULL};
+    must_have(b.raw, want);
+    must_lack(b.raw, "remote.example");
+    store_body_free(&b);
+}
+
+static void a_full_inbox_loses_only_the_report(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(directory_account_quota(w->directory, w->anna, 10), OK);
+    struct delivery_recipient r = {.address = SLICE("ben@example.org"), .notify = SUCCESS};
+    run_from(w, "anna@example.org", &r, 1, MESSAGE);
+    assert_int_equal(r.status, DELIVERY_OK);
+    assert_int_equal(inbox_count(w, w->anna), 0);
+    assert_int_equal(inbox_count(w, w->ben), 1);
+}
+
+/* Neither decoded values nor the header of the message write lines of their own, and what comes
+ * back is bounded. */
+static void reports_are_clean(void **state)
+{
+    struct world *w = *state;
+    autobuf raw = BUF_INIT(4 * LIMIT_REPORT_HEADER);
+    buf_lit(&raw, "Subject: gr\xc3\xbc\xc3\x9f\x01"
+                  "e\r\n");
+    while (raw.n < 3 * (size_t)LIMIT_REPORT_HEADER)
+        buf_lit(&raw, "X-Long: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n");
+    buf_lit(&raw, "\r\nbody\r\n");
+    struct delivery_recipient r = {.address = SLICE("ben@example.org"),
+                                   .orcpt = SLICE("rfc822;x+0D+0AX-Evil:+201"),
+                                   .notify = SUCCESS};
+    struct delivery_request rq = {.sender = SLICE("anna@example.org"),
+                                  .envid = SLICE("1+0AX-Evil:"),
+                                  .raw = buf_slice(&raw),
+                                  .recipients = &r,
+                                  .n_recipients = 1};
+    delivery_run(&w->service, &rq);
+    struct store_body b = newest(w, w->anna, 1);
+    must_lack(b.raw, "X-Evil");
+    must_lack(b.raw, "Original-");
+    must_lack(b.raw, "\x01");
+    static const char *const want[] = {"Content-Type: message/global-headers\r\n"
+                                       "Content-Transfer-Encoding: 8bit\r\n\r\n"
+                                       "Subject: gr\xc3\xbc\xc3\x9f"
+                                       "e\r\n",
+                                       NULL};
+    must_have(b.raw, want);
+    assert_true(b.raw.n < LIMIT_REPORT_HEADER + 4096);
+    store_body_free(&b);
+}
+
+static void reports_of_international_addresses(void **state)
+{
+    struct world *w = *state;
+    account(w, "j\xc3\xb6rg@example.org");
+    struct delivery_recipient r = {.address = SLICE("j\xc3\xb6rg@example.org"),
+                                   .orcpt = SLICE("utf-8;j\\x{F6}rg@example.org"),
+                                   .notify = SUCCESS};
+    run_from(w, "anna@example.org", &r, 1, MESSAGE);
+    assert_int_equal(r.status, DELIVERY_OK);
+    struct store_body b = newest(w, w->anna, 1);
+    static const char *const want[] = {
+        "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n",
+        "Original-Recipient: utf-8;j\\x{F6}rg@example.org\r\n"
+        "Final-Recipient: utf-8;j\xc3\xb6rg@example.org\r\n",
+        NULL};
+    must_have(b.raw, want);
+    store_body_free(&b);
+}
+
 static void many_targets(void **state)
 {
     struct world *w = *state;
@@ -354,6 +565,13 @@ int main(void)
         TEST(probing),
         TEST(the_sender_writes_no_fields),
         TEST(many_targets),
+        TEST(reports_to_a_local_sender),
+        TEST(reports_to_a_foreign_sender),
+        TEST(nothing_to_report),
+        TEST(a_copy_asks_for_no_report),
+        TEST(a_full_inbox_loses_only_the_report),
+        TEST(reports_are_clean),
+        TEST(reports_of_international_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,6 @@
 """587 and 465 as users meet them."""
+import email
+import email.policy
 import json
 import smtplib
 import socket
@@ -76,6 +78,31 @@ def test_remote_recipients_wait_in_the_queue(demo):
     listing = json.loads(demo.command("queue", "list", "--json").stdout)
     text = json.dumps(listing)
     assert "carla@remote.test" in text and "dirk@remote.test" in text and "anna@example.org" in text
+
+
+def test_report_of_success(demo):
+    subject = "mit Zustellbericht"
+    with demo.submission() as s:
+        s.sendmail("anna@example.org", ["ben@example.org"],
+                   message(subject, sender="anna@example.org", to="ben@example.org"),
+                   mail_options=["ENVID=QQ314", "RET=HDRS"],
+                   rcpt_options=["NOTIFY=SUCCESS", "ORCPT=rfc822;ben@example.org"])
+    assert len(find(demo, subject, "ben")) == 1
+    reports = [m for m in inbox(demo, "anna") if b"Original-Envelope-Id: QQ314\r\n" in m]
+    assert len(reports) == 1
+    m = email.message_from_bytes(reports[0], policy=email.policy.default)
+    assert not m.defects and m["Return-Path"] == "<>" and m["Auto-Submitted"] == "auto-replied"
+    assert m.get_content_type() == "multipart/report"
+    assert m.get_param("report-type") == "delivery-status"
+    human, status, headers = m.iter_parts()
+    assert "ben@example.org" in human.get_content()
+    assert status.get_content_type() == "message/delivery-status"
+    whole, ben = status.get_payload()
+    assert whole["Original-Envelope-Id"] == "QQ314" and whole["Reporting-MTA"].startswith("dns;")
+    assert ben["Final-Recipient"] == ben["Original-Recipient"] == "rfc822;ben@example.org"
+    assert ben["Action"] == "delivered" and ben["Status"] == "2.0.0"
+    assert headers.get_content_type() == "text/rfc822-headers"
+    assert email.message_from_string(headers.get_content())["Subject"] == subject
 
 
 def test_no_send_account(demo):
