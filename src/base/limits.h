@@ -184,9 +184,9 @@
 #define LIMIT_DELIVERY_TARGETS 20000 /* mailboxes and foreign addresses one message goes to */
 #define LIMIT_DELIVERED_TO     100   /* Delivered-To fields that are looked at */
 #define LIMIT_DELIVERY_ARENA   (64 * 1024 * 1024)
-#define LIMIT_DELIVERY_TRACE   (16 * 1024) /* fields put in front of a message */
+#define LIMIT_DELIVERY_TRACE   (16 * 1024)       /* fields put in front of a message */
 #define LIMIT_REPORT           (4 * 1024 * 1024) /* a delivery report */
-#define LIMIT_REPORT_HEADER    (64 * 1024) /* what it brings back of the message */
+#define LIMIT_REPORT_HEADER    (64 * 1024)       /* what it brings back of the message */
 
 /* Configuration, supervisor and commands */
 #define LIMIT_CONFIG_SIZE   (256 * 1024)
