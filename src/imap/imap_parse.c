@@ -389,12 +389,10 @@ static struct slice fold_inbox(struct imap_lexer *l, struct slice name)
         return name;
     if (slice_starts(name, SLICE("INBOX")))
         return name;
-    uint8_t *copy = arena_array(l->arena, name.n, 1);
-    if (!copy)
-        return SLICE_NONE;
-    memcpy(copy, name.p, name.n);
-    memcpy(copy, "INBOX", 5);
-    return slice_of(copy, name.n);
+    autobuf folded = BUF_INIT(name.n);
+    buf_lit(&folded, "INBOX");
+    buf_add(&folded, slice_from(name, 5));
+    return arena_dup(l->arena, buf_slice(&folded));
 }
 
 struct slice lex_mailbox(struct imap_lexer *l)
