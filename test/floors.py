@@ -8,13 +8,14 @@ FLOOR = {
     "base": 1,
     "net": 2,
     "message": 3, "config": 3,
-    "store": 4, "directory": 4, "guard": 4,
-    "auth": 5, "handover": 5, "queue": 5, "filter": 5, "trust": 5,
-    "smtp": 6, "imap": 6, "web": 6, "jmap": 6,
+    "store": 4, "directory": 4, "guard": 4, "trust": 4,
+    "auth": 5, "handover": 5, "queue": 5, "filter": 5,
+    "smtp": 6, "imap": 6, "outbound": 6, "publish": 6, "web": 6, "jmap": 6,
     "daemon": 7, "cli": 7,
 }
-# Same floor, allowed on purpose: queue's next-hop and delivery meet in filter; main.c in daemon joins the commands with it.
-SIDEWAYS = {("daemon", "cli"), ("web", "jmap"), ("filter", "queue")}
+# Same floor, allowed on purpose: what the queue sends is written in the hand-over's words; bounces are delivered by
+# filter in the queue's words; main.c in daemon joins the commands with it.
+SIDEWAYS = {("daemon", "cli"), ("web", "jmap"), ("filter", "queue"), ("queue", "handover")}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "src"
 bad = []

@@ -180,6 +180,28 @@
 #define LIMIT_HANDOVER_RECIPIENTS 20000       /* of one message */
 #define LIMIT_HANDOVER_BANS       1000000
 
+/* Sending */
+#define LIMIT_RELAY_RECIPIENTS      100 /* of one transaction with another server */
+#define LIMIT_RELAY_TRIES           16
+#define LIMIT_RELAY_EVENTS          32
+#define LIMIT_RELAY_ANSWER          1000 /* bytes kept of a reply's text */
+#define LIMIT_RELAY_WAITING         4000 /* messages that are at edge */
+#define LIMIT_RELAY_MS              (90 * 60 * 1000) /* of one relay, hosts and recipients together */
+#define LIMIT_RATCHET_TLS_SECONDS   (30 * 24 * 3600)
+#define LIMIT_STS_POLICY            (64 * 1024) /* RFC 8461 3.3 */
+#define LIMIT_STS_MX                64          /* patterns of one policy */
+#define LIMIT_STS_MAX_AGE           31557600    /* seconds, RFC 8461 3.2 */
+#define LIMIT_DNS_MS                10000       /* one look-up */
+#define LIMIT_DNS_RECORDS           100         /* of one answer */
+#define LIMIT_DIAL_NEXT_MS          2000        /* until the next address is tried beside */
+#define LIMIT_DIAL_CONNECT_MS       30000
+#define LIMIT_DIAL_BUFFER           8192
+
+#define LIMIT_REPORT_FULL           (64 * 1024) /* messages up to this are given back whole */
+#define LIMIT_SRS_DAYS              21
+#define LIMIT_SRS_LOCAL             192 /* many servers take more than the 64 of RFC 5321 */
+#define LIMIT_QUEUE_DONE            20000 /* finished entries that are remembered */
+
 /* Delivery */
 #define LIMIT_DELIVERY_TARGETS 20000 /* mailboxes and foreign addresses one message goes to */
 #define LIMIT_DELIVERED_TO     100   /* Delivered-To fields that are looked at */

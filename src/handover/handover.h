@@ -3,8 +3,10 @@
  *   edge -> mail   resolve  (recipient, announced size)    -> status
  *   edge -> mail   deliver  (envelope, verdict, message)   -> one status a recipient
  *   mail -> edge   banned   (addresses closed for the whole machine; no answer)
+ *   mail -> edge   relay    (envelope, demands, message)   -> one result a recipient
+ *   edge -> mail   health   (does the resolver validate; no answer)
  *
- * `relay` (mail -> edge) joins when the queue delivers. A message crosses as a sealed memfd:
+ * A message crosses as a sealed memfd:
  * immutable, no copy, no temporary file; a small one within its record, which costs less. Every
  * record is typed, length-checked and bounded; a malformed one from the other side is dropped with
  * one log line, never trusted: `edge` talks to strangers. When its number could be read, whoever
@@ -13,6 +15,7 @@
 #define DEPESCHE_HANDOVER_HANDOVER_H
 
 #include "base/arena.h"
+#include "handover/relay.h"
 #include "net/address.h"
 #include "net/ipc.h"
 
@@ -53,11 +56,24 @@ struct handover_envelope {
 /* --- In edge --- */
 
 struct handover_client;
-/* Starts the thread that reads answers. Takes fd. `banned` is called on that thread with the whole
- * list. */
-must_use enum error handover_client_new(int fd,
-                                        void (*banned)(void *arg, const struct ip *ips, size_t n),
-                                        void *arg, struct handover_client **out);
+
+/* What `mail` asks of edge. Called on the thread that reads, so neither may block. */
+struct handover_duties {
+    void (*banned)(void *arg, const struct ip *ips, size_t n); /* the whole list */
+    /* To be sent: `request` is for relay_read_request(). The bytes are valid during the call only;
+     * memfd (-1: the message is `small`) is the callee's to close. Ends, sooner or later, with
+     * handover_relayed(). NULL: what comes is answered as PROBLEM_BUSY. */
+    void (*relay)(void *arg, uint64_t ticket, struct slice request, int memfd, struct slice small);
+    void *arg;
+};
+/* Starts the thread that reads. Takes fd. */
+must_use enum error handover_client_new(int fd, const struct handover_duties *duties,
+                                        struct handover_client **out);
+/* Answers a relay. A `mail` that was restarted meanwhile does not know the ticket: the answer is
+ * dropped. Thread-safe. */
+void handover_relayed(struct handover_client *c, uint64_t ticket, const struct relay_result *r);
+/* Tells mail how edge stands; also after each handover_client_replace(). `text` is one line. */
+void handover_health(struct handover_client *c, bool validates, struct slice text);
 /* size: what MAIL SIZE= announced, 0 when it did not; asks whether that much fits the mailbox.
  * Both block, at most LIMIT_HANDOVER_MS; ERR_CLOSED or ERR_TIMEOUT mean: 421 / 451, try later.
  * Thread-safe. */
@@ -89,6 +105,11 @@ struct handover_service {
      * status[n_recipients]. */
     void (*deliver)(void *arg, const struct handover_envelope *e, struct slice raw,
                     enum handover_status *status);
+    /* The result of a handover_relay(), or NULL: edge is gone, or did not answer in
+     * LIMIT_RELAY_MS, and nothing is known (the message may have been sent). Called exactly once
+     * for each that handover_relay() took, on a worker thread; may be NULL when none is sent. */
+    void (*relayed)(void *arg, void *token, const struct relay_result *r);
+    void (*health)(void *arg, bool validates, struct slice text); /* may be NULL */
     void *arg;
 };
 struct handover_server;
@@ -99,6 +120,12 @@ must_use enum error handover_server_new(int fd, const struct handover_service *s
 /* `edge` was restarted: serve the new socket from now on. Takes fd, also on an error. ERR_AGAIN: no
  * thread for it could be started; nothing is served then until the next call. */
 must_use enum error handover_server_replace(struct handover_server *s, int fd);
+/* Asks edge to send. Returns when the record is on its way; the outcome comes by `relayed`. raw is
+ * copied (small: in the record, else a memfd). ERR_CLOSED: edge is away; ERR_AGAIN: too many are
+ * under way (LIMIT_RELAY_WAITING) or no descriptor; ERR_TIMEOUT: edge does not read. After an error
+ * `relayed` is not called. Thread-safe. */
+must_use enum error handover_relay(struct handover_server *s, const struct relay_request *rq,
+                                   struct slice raw, void *token);
 must_use enum error handover_server_banned(struct handover_server *s, const struct ip *ips,
                                            size_t n);
 /* Answers what is in flight (at most grace_ms), then ends. False: something is still being served,

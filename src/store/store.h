@@ -339,7 +339,14 @@ struct delivery_target {
     uint32_t mailbox, uid;
 };
 
-enum queue_state { QUEUE_WAITING, QUEUE_HELD, QUEUE_BROKEN };
+enum queue_state {
+    QUEUE_WAITING,
+    QUEUE_HELD,      /* by the operator */
+    QUEUE_BROKEN,    /* its row or message cannot be used: set aside */
+    QUEUE_DELIVERED, /* from here on: finished */
+    QUEUE_RETURNED,  /* given up; the sender was told where he may be */
+    QUEUE_CANCELLED, /* by the operator */
+};
 
 struct queue_recipient {
     uint32_t number; /* in the entry, from 0 */
@@ -348,8 +355,10 @@ struct queue_recipient {
     uint8_t notify;     /* DSN NOTIFY bits: 1 never, 2 success, 4 failure, 8 delay; 0 not given */
     enum queue_state state;
     uint32_t attempts;
-    int64_t next_attempt;     /* wall seconds */
+    int64_t next_attempt;     /* wall seconds; of a finished one: when it finished */
     struct slice last_answer; /* of the last attempt, plain text */
+    uint8_t told;             /* bit 1: a notice of delay was sent */
+    struct slice trail;       /* what the last attempt met, in a form of the queue's own */
 };
 
 struct queue_entry {
@@ -359,6 +368,7 @@ struct queue_entry {
     struct slice envid;  /* DSN ENVID (xtext) */
     uint8_t ret;         /* DSN RET: 0 not given, 1 headers, 2 full */
     bool require_tls;    /* REQUIRETLS (RFC 8689) */
+    bool tls_optional;   /* TLS-Required: No (RFC 8689 4) */
     bool smtputf8, eight_bit;
     int64_t created;
     uint64_t size;
@@ -391,12 +401,41 @@ must_use enum error store_queue_list(struct store *s, uint64_t after,
 must_use enum error store_queue_get(struct store *s, uint64_t id, struct arena *a,
                                     struct queue_entry *out);
 must_use enum error store_queue_body(struct store *s, uint64_t id, struct store_body *out);
-/* Replaces a recipient's state, attempts, next_attempt and last_answer. */
-must_use enum error store_queue_update(struct store *s, uint64_t id,
-                                       const struct queue_recipient *r);
-/* Removes recipients that are done; the entry goes with its last one. */
-must_use enum error store_queue_done(struct store *s, uint64_t id, const uint32_t *numbers,
-                                     size_t n);
+
+/* A recipient's new state, attempts, next_attempt, last_answer, told and trail; its address, orcpt
+ * and notify stay as they are. */
+struct queue_change {
+    uint64_t entry;
+    struct queue_recipient recipient;
+    enum error result; /* filled: OK, ERR_NOTFOUND, or the common error */
+};
+/* Makes all changes, in one commit a shard. An entry whose recipients are all finished gives its
+ * message back at once, and its rows stay until store_queue_forget(). Returns OK when no change met
+ * anything worse than ERR_NOTFOUND. */
+must_use enum error store_queue_settle(struct store *s, struct queue_change *c, size_t n);
+/* Removes the rows of entries that finished before `before` (wall seconds), at most `max` of them.
+ * *n: how many. */
+must_use enum error store_queue_forget(struct store *s, int64_t before, size_t max, size_t *n);
+
+/* One recipient that is not finished, as a scheduler needs it: cheap to read by the hundred
+ * thousand. */
+struct queue_row {
+    uint64_t entry, account;
+    uint32_t number;
+    enum queue_state state;
+    uint32_t attempts;
+    int64_t next_attempt, created;
+    uint64_t size;
+    struct slice sender, address;
+};
+/* Recipients of one entry come one after the other. Slices valid during the callback. */
+must_use enum error store_queue_scan(struct store *s,
+                                     void (*row)(void *arg, const struct queue_row *r), void *arg);
+/* Calls fn(arg, e) for each entry accepted from now on, after its commit and before its caller
+ * hears of it, on the committer's thread: short, and without calling the store. One function a
+ * store; set it before deliveries begin. */
+void store_queue_watch(struct store *s, void (*fn)(void *arg, const struct queue_entry *e),
+                       void *arg);
 
 /* --- Care --- */
 

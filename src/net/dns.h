@@ -1,0 +1,125 @@
+/* DNS as this program asks it: validating (DNSSEC), through libunbound, with a deadline on every
+ * look-up. Used by `edge` and by commands. One context, asynchronous inside; callers block, each
+ * with its own deadline. Thread-safe. (RFC 4033-4035, 5011, 6672, 6698, 7505.) */
+#ifndef DEPESCHE_NET_DNS_H
+#define DEPESCHE_NET_DNS_H
+
+#include "base/arena.h"
+#include "net/address.h"
+
+struct dns;
+
+struct dns_server {
+    struct ip ip;
+    uint16_t port; /* 0: 53 */
+};
+struct dns_zone { /* a zone asked at servers of its own (split DNS, tests) */
+    const char *name;
+    struct dns_server server;
+};
+
+struct dns_options {
+    /* Trust anchor: a file of DS or DNSKEY records. Read by dns_new() itself, so before a sandbox.
+     * "" : none, nothing is ever secure. */
+    const char *anchor;
+    /* A folder this process may write: the root anchor is kept there and follows RFC 5011, starting
+     * from `anchor`. NULL: the anchor stays as it is in the file. */
+    const char *scratch;
+    const struct dns_server *forwarders; /* none: ask the root servers */
+    size_t n_forwarders;
+    const struct dns_zone *zones;
+    size_t n_zones;
+    int timeout_ms; /* of one look-up; 0: LIMIT_DNS_MS */
+    /* The proof of validation: a signed name that must come secure, and one whose signature is
+     * wrong and must come bogus. Either "": no proof is made, validation is taken for granted. */
+    const char *known_good, *known_bad;
+};
+
+/* Everything that needs files happens here; after it a sandbox may close them (but for `scratch`).
+ * The strings must stay. No packet is sent. ERR_INPUT, ERR_NOTFOUND, ERR_IO: logged with the
+ * reason.
+ */
+must_use enum error dns_new(const struct dns_options *o, struct dns **out);
+/* Starts the resolver's thread; look-ups work from here on. After the last fork. */
+must_use enum error dns_start(struct dns *d);
+/* Waits for nobody: look-ups that still run end with DNS_FAILED. */
+void dns_free(struct dns *d);
+
+enum dns_type {
+    DNS_A = 1,
+    DNS_CNAME = 5,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_SRV = 33,
+    DNS_TLSA = 52,
+    DNS_CAA = 257
+};
+
+/* What an answer is worth. */
+enum dns_status {
+    DNS_OK,       /* records are there */
+    DNS_NODATA,   /* the name exists, not with this type */
+    DNS_NXDOMAIN, /* the name does not exist */
+    DNS_BOGUS,    /* a signature is wrong: as good as no answer, and never "not there" */
+    DNS_FAILED,   /* SERVFAIL, no answer in time, network: try later */
+};
+
+struct dns_answer {
+    enum dns_status status;
+    /* The whole way, with CNAMEs and denial, is signed. False for an unsigned zone. While the proof
+     * of validation fails it is always false: see dns_validates(). */
+    bool secure;
+    uint32_t ttl;           /* seconds; also of a denial */
+    struct slice canonical; /* the name behind CNAMEs, as text without the last dot, lower case; the
+                               name asked when there is none */
+    const struct slice *record; /* rdata, in wire form */
+    size_t n;
+    struct slice why; /* for BOGUS and FAILED: one line */
+};
+
+/* Looks up; memory of the answer from `a`. The name: text in A-labels, with or without the last
+ * dot; a malformed or too long one gives DNS_NXDOMAIN. Blocks at most the context's timeout, or
+ * until `deadline` (clock_ms(); 0: none) when that comes first. */
+void dns_lookup(struct dns *d, struct slice name, enum dns_type type, int64_t deadline,
+                struct arena *a, struct dns_answer *out);
+
+/* --- Records out of rdata; all input is untrusted --- */
+
+struct dns_mx {
+    uint16_t preference;
+    struct slice host; /* lower case, no last dot; empty: the root (null MX) */
+};
+struct dns_tlsa {
+    uint8_t usage, selector, matching;
+    struct slice data; /* points into the record */
+};
+struct dns_srv {
+    uint16_t priority, weight, port;
+    struct slice target;
+};
+must_use enum error dns_read_mx(struct slice rdata, struct arena *a, struct dns_mx *out);
+must_use enum error dns_read_ip(struct slice rdata, struct ip *out); /* A or AAAA */
+must_use enum error dns_read_tlsa(struct slice rdata, struct dns_tlsa *out);
+must_use enum error dns_read_srv(struct slice rdata, struct arena *a, struct dns_srv *out);
+/* The strings of a TXT record joined. */
+must_use enum error dns_read_txt(struct slice rdata, struct arena *a, struct slice *out);
+must_use enum error dns_read_name(struct slice rdata, struct arena *a, struct slice *out); /* PTR */
+/* "issue", "letsencrypt.org" */
+must_use enum error dns_read_caa(struct slice rdata, uint8_t *flags, struct slice *tag,
+                                 struct slice *value);
+/* 4.3.2.1.in-addr.arpa or its IPv6 kin. */
+struct slice dns_reverse_name(struct ip ip, struct arena *a);
+
+/* --- The proof --- */
+
+/* Looks both names up now (blocks, at most two time-outs) and remembers the outcome. True: what
+ * comes secure is secure. Called at the start and hourly. */
+bool dns_prove(struct dns *d);
+/* The last outcome; true before the first proof and when none is configured. */
+bool dns_validates(struct dns *d);
+/* One line about the last proof: what was asked, what came. Copied to `out` of `size` bytes. */
+void dns_proof_text(struct dns *d, char *out, size_t size);
+
+#endif

@@ -1,0 +1,109 @@
+/* The outbound queue, in `mail`: knows everything that waits to leave, chooses what goes next,
+ * hands it over, and makes the outcome durable. What is kept is the store's; here is the schedule.
+ *
+ *   schedule.c   who is next: destinations, senders, times, limits (memory only)
+ *   queue.c      the two threads: one hands over what is due, one settles results in groups
+ *   outcome.c    a result -> the recipients' new states, notices, what is remembered (pure)
+ *   demand.c     a destination -> what is demanded, from memory, list and settings
+ *   memory.c     what is remembered of destinations: policy.db
+ *   providers.c  the list of providers
+ *   report.c     our TLS reports to others (RFC 8460)
+ *
+ * Fairness: places are given by turns to senders that have something due, and within a sender's
+ * turn to his destinations; a sender has at most half of all places while others wait, a
+ * destination at most its limit, one that failed just one until it answers again. When a
+ * destination that failed takes a message, everything that waits for it is due at once.
+ *
+ * At most one duplicate: a message that edge never answered for (it died, or its answer was lost)
+ * is tried again; every answer is durable before its recipients may be tried or forgotten. */
+#ifndef DEPESCHE_QUEUE_QUEUE_H
+#define DEPESCHE_QUEUE_QUEUE_H
+
+#include "handover/relay.h"
+#include "queue/memory.h"
+#include "store/store.h"
+
+struct queue;
+
+/* Where mail for a domain goes instead of its MX; domain "": everything (smart host). */
+struct queue_transport {
+    const char *domain, *host;
+    uint16_t port;
+    const char *login,
+        *password; /* "" : none. With one TLS and a verified certificate is demanded. */
+};
+
+/* What the sender of an entry is to be told; one for all recipients of one kind that came up
+ * together. Slices valid during the call. */
+enum queue_notice_kind { NOTICE_FAILED, NOTICE_DELAYED, NOTICE_RELAYED };
+struct queue_notice_recipient {
+    const struct queue_recipient *recipient;
+    struct relay_outcome_of outcome; /* the last one */
+    struct slice host;               /* the other server; empty: none was reached */
+    enum security security;
+};
+struct queue_notice {
+    enum queue_notice_kind kind;
+    const struct queue_entry *entry;
+    struct slice raw; /* the message */
+    const struct queue_notice_recipient *recipient;
+    size_t n_recipients;
+    int64_t retry_until; /* DELAYED */
+};
+
+struct queue_options {
+    struct store *store;
+    struct memory *memory;
+    const char *host;
+    const struct queue_transport *transports; /* must stay */
+    size_t n_transports;
+    uint16_t port; /* of other servers; 0: 25 */
+    bool clear_allowed;
+    unsigned connections;     /* messages at edge at once; 0: 100 */
+    unsigned per_destination; /* 0: 10 */
+    int64_t retry_first, retry_most, give_up, delay_notice, keep_results; /* seconds; 0: 5 min, 4 h,
+                                                                              5 d, 4 h, 2 d */
+    /* Sends: handover_relay(). On OK queue_relayed() follows with the same token. May block
+     * shortly; called without locks, on the queue's own thread. */
+    enum error (*send)(void *arg, const struct relay_request *rq, struct slice raw, void *token);
+    /* Delivers a notice durably. An error: it is asked again later, and the recipient stays. */
+    enum error (*tell)(void *arg, const struct queue_notice *n);
+    void *arg;
+};
+/* Reads what waits (the store's rows), sets the store's watch. Nothing is sent before queue_run().
+ */
+must_use enum error queue_new(const struct queue_options *o, struct queue **out);
+/* Starts the two threads. */
+must_use enum error queue_run(struct queue *q);
+/* The outcome of a send, or NULL when it is not known. Copies what it needs; any thread. */
+void queue_relayed(struct queue *q, void *token, const struct relay_result *r);
+/* Edge is (again) there, or gone: nothing is handed over while it is gone. */
+void queue_edge(struct queue *q, bool there);
+/* Hands nothing more over, settles what came. What is still at edge when grace_ms have passed is
+ * tried again at the next start. */
+void queue_free(struct queue *q, int grace_ms);
+/* House-keeping, about every minute, on a thread that may block. */
+void queue_tend(struct queue *q);
+
+/* --- What the operator says; through the control socket --- */
+
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_CANCEL };
+/* Which recipients: all that fit every member given. */
+struct queue_selector {
+    uint64_t entry; /* 0: any */
+    struct slice recipient, sender,
+        destination; /* empty: any; without case; destination: a domain */
+    bool all;        /* must be set when nothing else is */
+};
+/* Durable on return. *n: recipients it was done to. CANCEL removes without a bounce; RETRY makes
+ * due now (also of a broken one). ERR_NOTFOUND: none fits. */
+must_use enum error queue_do(struct queue *q, enum queue_action action,
+                             const struct queue_selector *s, size_t *n);
+
+struct queue_stats {
+    size_t entries, recipients, due, under_way, held, broken, destinations, failing;
+    size_t bytes; /* memory of the schedule */
+};
+struct queue_stats queue_stats(struct queue *q);
+
+#endif
