@@ -43,6 +43,27 @@ struct config_certificate {
     const char *chain, *key; /* file names */
 };
 
+struct config_server { /* a name server */
+    struct ip ip;
+    uint16_t port; /* 53 when none is written */
+};
+
+struct config_zone { /* a zone that is asked at a server of its own */
+    const char *name;
+    struct config_server server;
+};
+
+struct config_next_hop { /* host "" : none */
+    const char *host;
+    uint16_t port;
+};
+
+struct config_transport { /* where mail for a domain goes instead of to its MX */
+    const char *domain;
+    struct config_next_hop to;
+};
+
+/* All lists have this shape: items and their number. */
 struct config_ports {
     const struct config_port *item;
     size_t n;
@@ -60,6 +81,19 @@ struct config_certificates {
     size_t n;
 };
 
+struct config_servers {
+    const struct config_server *item;
+    size_t n;
+};
+struct config_zones {
+    const struct config_zone *item;
+    size_t n;
+};
+struct config_transports {
+    const struct config_transport *item;
+    size_t n;
+};
+
 enum config_firewall { FIREWALL_AUTO, FIREWALL_NO };
 enum config_tls_profile { CONFIG_TLS_MODERN, CONFIG_TLS_BSI };
 
@@ -67,7 +101,7 @@ enum config_tls_profile { CONFIG_TLS_MODERN, CONFIG_TLS_BSI };
 struct config {
     const char *path; /* the file read; for messages */
 
-    const char *host, *data, *run, *mail_user, *edge_user, *postmaster;
+    const char *host, *data, *edge_data, *run, *mail_user, *edge_user, *postmaster;
     uint64_t stop_seconds;
 
     struct config_ips listen_address;
@@ -75,6 +109,7 @@ struct config {
 
     struct config_certificates certificates;
     uint64_t tls_profile; /* enum config_tls_profile */
+    const char *tls_ca;
 
     uint64_t message_size, recipients, connections, connections_per_address, workers;
 
@@ -82,6 +117,22 @@ struct config {
     bool repeated_password_counts;
     struct config_networks trusted, proxies;
     uint64_t firewall; /* enum config_firewall */
+
+    struct config_next_hop smarthost;
+    const char *smarthost_user, *smarthost_password_file; /* "" : none */
+    struct config_transports transports;
+    const char *providers; /* "" : the list that is built in */
+    bool clear_text;
+    uint64_t sending_port, sending_connections, destination_connections;
+    struct config_ips sending_from;
+    uint64_t retry_first, retry_most, give_up, delay_notice, keep_results;
+    uint64_t messages_per_hour, new_recipients_per_day;
+
+    const char *dns_anchor; /* "" : none */
+    struct config_servers dns_forwarders;
+    struct config_zones dns_zones;
+    const char *dns_known_good, *dns_known_bad; /* "" : no proof */
+    uint64_t dns_timeout;
 
     uint64_t shards, undelete_days;
 
@@ -105,7 +156,10 @@ void config_free(struct config *c);
 
 enum setting_type {
     SETTING_HOST,         /* const char *, a host name in ASCII form */
+    SETTING_NAME,         /* const char *, a name in the DNS, or empty */
     SETTING_PATH,         /* const char *, an absolute path */
+    SETTING_FILE,         /* const char *, an absolute path, or empty */
+    SETTING_TEXT,         /* const char *, any text without blanks, or empty */
     SETTING_USER,         /* const char *, a system user's name or number */
     SETTING_ADDRESS,      /* const char *, a mail address or empty */
     SETTING_NUMBER,       /* uint64_t */
@@ -113,10 +167,14 @@ enum setting_type {
     SETTING_DURATION,     /* uint64_t, seconds; s, m, h, d */
     SETTING_BOOL,         /* bool; yes, no */
     SETTING_CHOICE,       /* uint64_t, index in `choices` */
-    SETTING_IPS,          /* struct config_ips */
+    SETTING_NEXT_HOP,     /* struct config_next_hop */
+    SETTING_IPS,          /* struct config_ips; from here on: lists */
     SETTING_PORTS,        /* struct config_ports */
     SETTING_NETWORKS,     /* struct config_networks */
     SETTING_CERTIFICATES, /* struct config_certificates */
+    SETTING_SERVERS,      /* struct config_servers */
+    SETTING_ZONES,        /* struct config_zones */
+    SETTING_TRANSPORTS,   /* struct config_transports */
 };
 
 struct setting {
@@ -124,7 +182,7 @@ struct setting {
     size_t offset;        /* in struct config */
     const char *fallback; /* its default, as it would be written; "" for empty */
     const char *help;     /* what it is for: one or two sentences */
-    uint64_t min, max;    /* for numbers, sizes and times */
+    uint64_t min, max;    /* for numbers, sizes and times; min also for lists: of items */
     const char *choices;  /* for SETTING_CHOICE: words separated by blanks */
     enum setting_type type;
     bool live; /* SIGHUP applies it without restarting a role */

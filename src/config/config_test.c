@@ -88,7 +88,7 @@ static void test_refusals(void **state)
         {"[limits]\nmessage_size = 99999999999999999999G\n", "expected a number of bytes"},
         {"[limits]\nrecipients\n", "t.conf:2: expected 'name = value', found 'recipients'"},
         {"[tls]\nprofile = old\n", "tls.profile: expected one of: modern bsi, found 'old'"},
-        {"[tls]\ncertificate = /a.pem\n", "one line names one pair of files"},
+        {"[tls]\ncertificate = /a.pem\n", "these come in pairs"},
         {"[tls]\ncertificate = a.pem a.key\n", "two absolute paths"},
         {"[log]\nlevel = info\nlevel = debug\n",
          "t.conf:3: log.level stands here a second time; line 2 has it already"},
@@ -103,6 +103,12 @@ static void test_refusals(void **state)
         {"[server]\nhost = a..b\n", "expected a host name"},
         {"[server]\ndata = relative\n", "expected an absolute path"},
         {"[server\n", "expected [section]"},
+        {"[sending]\nsmarthost = mail.example.net\n", "expected host:port"},
+        {"[sending]\nsmarthost = ::1:25\n", "expected host:port"},
+        {"[sending]\ntransport = example.net\n", "these come in pairs"},
+        {"[dns]\nforwarder = ns.example.net\n", "expected name servers"},
+        {"[dns]\nforwarder = 192.0.2.1@0\n", "expected name servers"},
+        {"[dns]\nzone = example.net 192.0.2.1@53 example.com\n", "these come in pairs"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct config *c;
@@ -115,6 +121,33 @@ static void test_refusals(void **state)
     struct config *c;
     char why[CONFIG_WHY];
     assert_int_equal(config_parse(SLICE("[log]\nlevel = a\0b\n"), "t.conf", &c, why), ERR_INPUT);
+}
+
+static void test_ways_out(void **state)
+{
+    struct config *c;
+    char why[CONFIG_WHY] = "";
+    const char *text = "[sending]\nsmarthost = [2001:db8::1]:587\n"
+                       "transport = example.net mx.example.net:26, example.com 192.0.2.7:25\n"
+                       "transport = example.org mx.example.org:25\n"
+                       "[dns]\nforwarder = 192.0.2.1 2001:db8::53@5353\n"
+                       "zone = _x.example.net 192.0.2.2@5399\nknown_good =\n";
+    if (config_parse(slice_str(text), "t.conf", &c, why))
+        fail_msg("%s", why);
+    assert_string_equal(c->smarthost.host, "2001:db8::1");
+    assert_int_equal(c->smarthost.port, 587);
+    assert_int_equal(c->transports.n, 3);
+    assert_string_equal(c->transports.item[1].domain, "example.com");
+    assert_string_equal(c->transports.item[1].to.host, "192.0.2.7");
+    assert_int_equal(c->transports.item[0].to.port, 26);
+    assert_int_equal(c->dns_forwarders.n, 2);
+    assert_int_equal(c->dns_forwarders.item[0].port, 53);
+    assert_int_equal(c->dns_forwarders.item[1].port, 5353);
+    assert_string_equal(c->dns_zones.item[0].name, "_x.example.net");
+    assert_int_equal(c->dns_zones.item[0].server.port, 5399);
+    assert_string_equal(c->dns_known_good, "");
+    assert_string_equal(c->dns_known_bad, "dnssec-failed.org");
+    config_free(c);
 }
 
 static void test_long_input(void **state)
@@ -175,9 +208,10 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_long_input),
-        cmocka_unit_test(test_sample),   cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_values),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_ways_out),
+        cmocka_unit_test(test_long_input), cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Writing the configuration: single values, comparison, and the sample file. */
 #include "config/config.h"
+#include "config/value.h"
 
 static const void *member(const struct config *c, const struct setting *s)
 {
@@ -43,27 +44,63 @@ static void print_network(const struct ip_net *net, struct buf *out)
     buf_printf(out, "/%u", v4 ? net->bits - 96u : net->bits);
 }
 
+static void print_server(const struct config_server *server, struct buf *out)
+{
+    print_ip(server->ip, out);
+    if (server->port != 53)
+        buf_printf(out, "@%u", server->port);
+}
+
+static void print_next_hop(const struct config_next_hop *to, struct buf *out)
+{
+    if (to->host[0] == 0)
+        return;
+    bool v6 = strchr(to->host, ':') != NULL;
+    buf_printf(out, v6 ? "[%s]:%u" : "%s:%u", to->host, to->port);
+}
+
+static void print_item(enum setting_type type, const void *item, struct buf *out)
+{
+    const struct config_certificate *pair = item;
+    const struct config_zone *zone = item;
+    const struct config_transport *transport = item;
+    switch (type) {
+    case SETTING_IPS:
+        print_ip(*(const struct ip *)item, out);
+        break;
+    case SETTING_PORTS:
+        print_port(item, out);
+        break;
+    case SETTING_NETWORKS:
+        print_network(item, out);
+        break;
+    case SETTING_CERTIFICATES:
+        buf_printf(out, "%s %s", pair->chain, pair->key);
+        break;
+    case SETTING_SERVERS:
+        print_server(item, out);
+        break;
+    case SETTING_ZONES:
+        buf_printf(out, "%s ", zone->name);
+        print_server(&zone->server, out);
+        break;
+    case SETTING_TRANSPORTS:
+        buf_printf(out, "%s ", transport->domain);
+        print_next_hop(&transport->to, out);
+        break;
+    default:
+        bug("no list has items of type %d", (int)type);
+    }
+}
+
 static void print_list(const struct config *c, const struct setting *s, struct buf *out)
 {
-    const void *m = member(c, s);
-    size_t n = s->type == SETTING_IPS        ? ((const struct config_ips *)m)->n
-               : s->type == SETTING_PORTS    ? ((const struct config_ports *)m)->n
-               : s->type == SETTING_NETWORKS ? ((const struct config_networks *)m)->n
-                                             : ((const struct config_certificates *)m)->n;
+    size_t n = value_list_length(c, s);
     if (n == 0 && s->type == SETTING_PORTS)
         buf_str(out, "none");
     for (size_t i = 0; i < n; i++) {
         buf_str(out, i ? ", " : "");
-        if (s->type == SETTING_IPS)
-            print_ip(((const struct config_ips *)m)->item[i], out);
-        else if (s->type == SETTING_PORTS)
-            print_port(&((const struct config_ports *)m)->item[i], out);
-        else if (s->type == SETTING_NETWORKS)
-            print_network(&((const struct config_networks *)m)->item[i], out);
-        else {
-            const struct config_certificate *p = &((const struct config_certificates *)m)->item[i];
-            buf_printf(out, "%s %s", p->chain, p->key);
-        }
+        print_item(s->type, value_list_item(c, s, i), out);
     }
 }
 
@@ -73,7 +110,10 @@ void config_print_value(const struct config *c, const struct setting *s, struct 
     static const uint64_t times[] = {1, 60, 3600, 86400};
     switch (s->type) {
     case SETTING_HOST:
+    case SETTING_NAME:
     case SETTING_PATH:
+    case SETTING_FILE:
+    case SETTING_TEXT:
     case SETTING_USER:
     case SETTING_ADDRESS:
         buf_str(out, *(const char *const *)member(c, s));
@@ -98,6 +138,9 @@ void config_print_value(const struct config *c, const struct setting *s, struct 
         buf_add(out, word);
         break;
     }
+    case SETTING_NEXT_HOP:
+        print_next_hop(member(c, s), out);
+        break;
     default:
         print_list(c, s, out);
     }

@@ -27,6 +27,9 @@ static const struct setting settings[] = {
       "name."),
     S("server", "data", SETTING_PATH, data, "/var/lib/depesche",
       "Folder of the mail store, the directory and the lockouts."),
+    S("server", "edge_data", SETTING_PATH, edge_data, "/var/lib/depesche-edge",
+      "Folder of the role that talks with strangers; it keeps the DNS root's key there and can "
+      "write nowhere else."),
     S("server", "run", SETTING_PATH, run, "/run/depesche",
       "Folder of the socket on which commands reach the running server."),
     S("server", "mail_user", SETTING_USER, mail_user, "depesche",
@@ -38,8 +41,8 @@ static const struct setting settings[] = {
     N("server", "stop_time", SETTING_DURATION, stop_seconds, "20s", 1, 3600,
       "How long a stopping role may finish what is in flight."),
 
-    S("listen", "address", SETTING_IPS, listen_address,
-      "0.0.0.0, ::", "Addresses that the ports below are opened on."),
+    N("listen", "address", SETTING_IPS, listen_address, "0.0.0.0, ::", 1, 0,
+      "Addresses that the ports below are opened on."),
     S("listen", "smtp", SETTING_PORTS, listen[SERVICE_SMTP], "25",
       "Receives mail from other servers."),
     S("listen", "submission", SETTING_PORTS, listen[SERVICE_SUBMISSION], "587",
@@ -61,6 +64,9 @@ static const struct setting settings[] = {
      .live = true},
     C("tls", "profile", tls_profile, "modern", "modern bsi", false,
       "Ciphers and groups: modern, or bsi (TR-02102-2: neither ChaCha20 nor X25519)."),
+    S("tls", "ca", SETTING_FILE, tls_ca, "/etc/ssl/certs/ca-certificates.crt",
+      "The certification authorities that count when other servers prove who they are, in one PEM "
+      "file. Empty: none."),
 
     N("limits", "message_size", SETTING_SIZE, message_size, "50M", 64 * 1024,
       UINT64_C(1024) * 1024 * 1024, "The largest message that is taken."),
@@ -96,6 +102,62 @@ static const struct setting settings[] = {
       "auto: started as root and with nft at hand, addresses that the machine is closed to are "
       "kept in the nftables table `inet depesche`. no: only Depesche's own ports are closed."),
 
+    S("sending", "smarthost", SETTING_NEXT_HOP, smarthost, "",
+      "All mail goes to this server instead of to the recipients' own."),
+    S("sending", "smarthost_user", SETTING_TEXT, smarthost_user, "",
+      "User name at the smart host. With one, its certificate must be good for its name."),
+    S("sending", "smarthost_password_file", SETTING_FILE, smarthost_password_file, "",
+      "File with the password at the smart host in its first line. Only root needs to read it."),
+    S("sending", "transport", SETTING_TRANSPORTS, transports, "",
+      "Mail for a domain goes to this server instead of to the domain's own: DOMAIN HOST:PORT. "
+      "May stand several times."),
+    S("sending", "providers", SETTING_FILE, providers, "",
+      "A list of providers to which nothing goes unencrypted, instead of the one that is built in. "
+      "`depesche queue policy` shows and changes single lines."),
+    S("sending", "clear_text", SETTING_BOOL, clear_text, "yes",
+      "Mail may leave unencrypted where the other server has no encryption at all."),
+    N("sending", "port", SETTING_NUMBER, sending_port, "25", 1, 65535,
+      "The port at which other servers take mail. Another one makes sense in closed networks "
+      "only."),
+    S("sending", "from_address", SETTING_IPS, sending_from, "",
+      "Addresses of this machine that mail is sent from, one IPv4 and one IPv6 at most. Empty: the "
+      "system chooses."),
+    N("sending", "connections", SETTING_NUMBER, sending_connections, "100", 1, 1000,
+      "Messages that are being sent at the same time."),
+    N("sending", "connections_per_destination", SETTING_NUMBER, destination_connections, "10", 1,
+      1000, "... to one destination."),
+    N("sending", "retry_first", SETTING_DURATION, retry_first, "5m", 1, DAY,
+      "The pause after the first attempt that failed; each further one is twice as long."),
+    N("sending", "retry_most", SETTING_DURATION, retry_most, "4h", 1, 2 * DAY,
+      "The longest pause."),
+    N("sending", "give_up", SETTING_DURATION, give_up, "5d", 1, 30 * DAY,
+      "After this time a message that cannot be delivered goes back to its sender."),
+    N("sending", "delay_notice", SETTING_DURATION, delay_notice, "4h", 1, 30 * DAY,
+      "After this time its sender is told that it is still on its way."),
+    N("sending", "keep_results", SETTING_DURATION, keep_results, "2d", 0, 30 * DAY,
+      "How long `depesche queue why` can tell how a message left. The message itself is not "
+      "kept."),
+    N("sending", "messages_per_hour", SETTING_NUMBER, messages_per_hour, "200", 0, MAX_32,
+      "Messages to others that an account may send in an hour, so that a stolen password does no "
+      "harm; 0: any number."),
+    N("sending", "new_recipients_per_day", SETTING_NUMBER, new_recipients_per_day, "200", 0, MAX_32,
+      "Recipients elsewhere that an account never wrote to before, in a day; 0: any number."),
+
+    S("dns", "anchor", SETTING_FILE, dns_anchor, "/usr/share/dns/root.key",
+      "The keys that DNSSEC begins with, as DS or DNSKEY records (Debian: package dns-root-data). "
+      "Empty: nothing is validated."),
+    S("dns", "forwarder", SETTING_SERVERS, dns_forwarders, "",
+      "Name servers to ask, as IP or IP@PORT. Empty: the root servers and those they name. What "
+      "they answer is validated here in any case."),
+    S("dns", "zone", SETTING_ZONES, dns_zones, "",
+      "A zone that is asked at a server of its own: ZONE IP@PORT. May stand several times."),
+    S("dns", "known_good", SETTING_NAME, dns_known_good, "isc.org",
+      "A signed name. It must come as secure: the proof that validation works, made at the start "
+      "and hourly. Empty: no proof."),
+    S("dns", "known_bad", SETTING_NAME, dns_known_bad, "dnssec-failed.org",
+      "A name whose signature is wrong. It must be refused. Empty: no proof."),
+    N("dns", "timeout", SETTING_DURATION, dns_timeout, "10s", 1, 120, "Of one look-up."),
+
     N("store", "shards", SETTING_NUMBER, shards, "1", 1, 64,
       "Into how many parts a new store is divided. Fixed when the store is made."),
     N("store", "undelete_days", SETTING_NUMBER, undelete_days, "14", 0, 3650,
@@ -116,8 +178,16 @@ const char *setting_expects(const struct setting *s)
     switch (s->type) {
     case SETTING_HOST:
         return "a host name such as mail.example.org";
+    case SETTING_NAME:
+        return "a name in the DNS or nothing";
     case SETTING_PATH:
         return "an absolute path";
+    case SETTING_FILE:
+        return "an absolute path or nothing";
+    case SETTING_TEXT:
+        return "text without blanks or nothing";
+    case SETTING_NEXT_HOP:
+        return "host:port, [IPv6 address]:port, or nothing";
     case SETTING_USER:
         return "a system user's name or number";
     case SETTING_ADDRESS:
@@ -140,6 +210,12 @@ const char *setting_expects(const struct setting *s)
         return "networks such as 192.0.2.0/24, or addresses";
     case SETTING_CERTIFICATES:
         return "two absolute paths: the chain's and the key's PEM file";
+    case SETTING_SERVERS:
+        return "name servers such as 192.0.2.1 or 192.0.2.1@5353";
+    case SETTING_ZONES:
+        return "a zone and its server: example.org 192.0.2.1@5353";
+    case SETTING_TRANSPORTS:
+        return "a domain and host:port: example.org mail.example.net:25";
     }
     return "";
 }
