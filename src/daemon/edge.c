@@ -67,7 +67,8 @@ static enum error edge_serve(struct edge *e, const struct role_start *start)
     enum error err = role_begin(&e->role, start, "edge", TLS_FOR_SERVERS, NULL);
     if (err)
         return err;
-    err = handover_client_new(start->handover, banned, e, &e->handover);
+    const struct handover_duties duties = {.banned = banned, .arg = e};
+    err = handover_client_new(start->handover, &duties, &e->handover);
     if (err)
         return err;
     e->role.on_handover = on_handover;

@@ -420,7 +420,7 @@ static enum error mail_serve(struct mail *m, const struct role_start *start)
         e = open_all(m, c);
     if (e)
         return e;
-    struct handover_service service = {on_resolve, on_deliver, m};
+    struct handover_service service = {.resolve = on_resolve, .deliver = on_deliver, .arg = m};
     struct handover_server *h;
     e = handover_server_new(start->handover, &service, &h);
     if (e)

@@ -48,8 +48,7 @@ struct handover_client {
     uint32_t free_head; /* LIMIT_HANDOVER_WAITING: none */
     /* For the reading thread alone. */
     pthread_t reader;
-    void (*banned)(void *arg, const struct ip *ips, size_t n);
-    void *arg;
+    struct handover_duties duties;
     struct ip *bans;
     size_t n_bans;
 };
@@ -128,8 +127,8 @@ static void take_bans(struct handover_client *c, const struct record *r)
     if (n > 0)
         memcpy(c->bans + c->n_bans, r->addresses.p, n * sizeof(struct ip));
     c->n_bans += n;
-    if (r->last && c->banned)
-        c->banned(c->arg, c->bans, c->n_bans);
+    if (r->last && c->duties.banned)
+        c->duties.banned(c->duties.arg, c->bans, c->n_bans);
 }
 
 static void take_record(struct handover_client *c, struct ipc_record *in)
@@ -183,12 +182,11 @@ static void *read_answers(void *arg)
     return NULL;
 }
 
-enum error handover_client_new(int fd, void (*banned)(void *arg, const struct ip *ips, size_t n),
-                               void *arg, struct handover_client **out)
+enum error handover_client_new(int fd, const struct handover_duties *duties,
+                               struct handover_client **out)
 {
     struct handover_client *c = mem_alloc(sizeof *c);
-    c->banned = banned;
-    c->arg = arg;
+    c->duties = *duties;
     for (uint32_t i = 0; i < LIMIT_HANDOVER_WAITING; i++) {
         c->slot[i].next_free = i + 1;
         sem_init(&c->slot[i].answered, 0, 0);

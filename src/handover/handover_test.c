@@ -57,9 +57,10 @@ static int begin(void **state)
 {
     struct world *w = mem_alloc(sizeof *w);
     int fd[2];
-    const struct handover_service service = {resolve, deliver, w};
+    const struct handover_service service = {.resolve = resolve, .deliver = deliver, .arg = w};
     assert_int_equal(ipc_pair(fd), OK);
-    assert_int_equal(handover_client_new(fd[0], banned, w, &w->client), OK);
+    const struct handover_duties duties = {.banned = banned, .arg = w};
+    assert_int_equal(handover_client_new(fd[0], &duties, &w->client), OK);
     assert_int_equal(handover_server_new(fd[1], &service, &w->server), OK);
     *state = w;
     return 0;
@@ -293,7 +294,7 @@ static void gone_and_back(void **state)
     assert_true(clock_ms() - start < 1000);
 
     int fd[2];
-    const struct handover_service service = {resolve, deliver, w};
+    const struct handover_service service = {.resolve = resolve, .deliver = deliver, .arg = w};
     assert_int_equal(ipc_pair(fd), OK);
     assert_int_equal(handover_server_new(fd[1], &service, &w->server), OK);
     handover_client_replace(w->client, fd[0]);
@@ -304,7 +305,8 @@ static void gone_and_back(void **state)
     handover_client_free(w->client);
     assert_int_equal(ipc_pair(fd), OK);
     assert_int_equal(handover_server_replace(w->server, fd[1]), OK);
-    assert_int_equal(handover_client_new(fd[0], banned, w, &w->client), OK);
+    const struct handover_duties duties = {.banned = banned, .arg = w};
+    assert_int_equal(handover_client_new(fd[0], &duties, &w->client), OK);
     assert_int_equal(handover_resolve(w->client, SLICE("nobody@example.org"), 0, &s), OK);
     assert_int_equal(s, HANDOVER_UNKNOWN);
 }
@@ -379,7 +381,7 @@ enum { sanitized = false };
 static int serve_without_threads(void)
 {
     int fd[2];
-    const struct handover_service service = {resolve, deliver, NULL};
+    const struct handover_service service = {.resolve = resolve, .deliver = deliver};
     struct handover_server *s = NULL;
     const struct rlimit none = {1, 1};
     if (ipc_pair(fd) != OK)

@@ -76,7 +76,7 @@ static void deliver(void *arg, const struct handover_envelope *e, struct slice r
 static void start_mail(struct world *w, int *edge_end)
 {
     int fd[2];
-    const struct handover_service service = {resolve, deliver, w};
+    const struct handover_service service = {.resolve = resolve, .deliver = deliver, .arg = w};
     assert_int_equal(ipc_pair(fd), OK);
     assert_int_equal(handover_server_new(fd[1], &service, &w->mail), OK);
     *edge_end = fd[0];
@@ -90,7 +90,8 @@ static int begin(void **state)
     buf_init(&w->trace, 10000);
     int fd;
     start_mail(w, &fd);
-    assert_int_equal(handover_client_new(fd, NULL, NULL, &w->client), OK);
+    const struct handover_duties duties = {0};
+    assert_int_equal(handover_client_new(fd, &duties, &w->client), OK);
     w->service = (struct smtp_receiving){.host = "mx.example.org",
                                          .limits = {.message_size = 200000, .recipients = 20},
                                          .handover = w->client};
