@@ -196,10 +196,25 @@
 #define LIMIT_DIAL_NEXT_MS          2000        /* until the next address is tried beside */
 #define LIMIT_DIAL_CONNECT_MS       30000
 #define LIMIT_DIAL_BUFFER           8192
+#define LIMIT_CLIENT_COMMAND_MS     300000  /* greeting and each command, RFC 5321 4.5.3.2 */
+#define LIMIT_CLIENT_DATA_MS        120000  /* DATA until 354 */
+#define LIMIT_CLIENT_BLOCK_MS       180000  /* a LIMIT_WRITE_CHUNK of the message */
+#define LIMIT_CLIENT_END_MS         600000  /* the end of the message until its answer */
+#define LIMIT_CLIENT_SESSION_MS     3600000 /* whatever is done in it */
+#define LIMIT_CLIENT_LAST_WORD_MS   1000    /* for the reply of a server that stopped reading */
+#define LIMIT_CLIENT_QUIT_MS        1000
+#define LIMIT_CLIENT_LINE           4096 /* of a reply */
+#define LIMIT_CLIENT_COMMAND        512  /* a command with AUTH's response, RFC 4954 4 */
+#define LIMIT_CLIENT_TRANSACTIONS   100
 
 #define LIMIT_REPORT_FULL           (64 * 1024) /* messages up to this are given back whole */
 #define LIMIT_SRS_DAYS              21
 #define LIMIT_SRS_LOCAL             192 /* many servers take more than the 64 of RFC 5321 */
+#define LIMIT_DKIM_RSA_BITS         2048
+#define LIMIT_DKIM_RSA_BITS_MOST    4096
+#define LIMIT_DKIM_PEM              8192 /* a private key's text */
+#define LIMIT_DKIM_SAME             20   /* fields of one name that are signed, from the last */
+#define LIMIT_DKIM_FIELD            (32 * 1024)
 #define LIMIT_QUEUE_DONE            20000 /* finished entries that are remembered */
 
 /* Delivery */
