@@ -196,6 +196,12 @@ static enum error check_references(struct check *c)
             row_uid(col_i(st, 0)));
     if (e != OK)
         return e;
+    st = index_use(&c->r->x, ST_QUEUE_ASTRAY);
+    while (index_row(&c->r->x, st, &e) == 1)
+        say(c, false, "queue entry %llx: its message is missing, or kept though it is finished",
+            (unsigned long long)col_u(st, 0));
+    if (e != OK)
+        return e;
     st = index_use(&c->r->x, ST_BODY_COUNTED);
     while (index_row(&c->r->x, st, &e) == 1) {
         uint64_t id = col_u(st, 0);

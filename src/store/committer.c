@@ -255,6 +255,7 @@ static void commit_group(struct shard *sh)
     else if (e == ERR_FULL || (e != OK && !at_commit))
         segment_back(&sh->log, segment, end);
     work_publish(sh, e == OK);
+    queue_publish(sh, e == OK);
     for (size_t g = 0; g < sh->n_group; g++)
         if (sh->group[g] != NULL)
             answer(sh->group[g], e == OK ? sh->group[g]->result : e);
@@ -344,7 +345,9 @@ void committer_stop(struct shard *sh)
     mem_free(sh->group);
     mem_free(sh->touched);
     mem_free(sh->delta);
+    mem_free(sh->accepted);
     sh->group = NULL;
     sh->touched = NULL;
     sh->delta = NULL;
+    sh->accepted = NULL;
 }

@@ -119,20 +119,32 @@ static const char *const text[ST_COUNT] = {
                         " (SELECT hash FROM thread WHERE account = ?1 LIMIT ?2)",
 
     [ST_QUEUE_IDS] = "SELECT id FROM queue WHERE id > ?1 ORDER BY id LIMIT ?2",
-    [ST_QUEUE_GET] = "SELECT account, sender, envid, ret, bits, created, size, body"
+    [ST_QUEUE_GET] = "SELECT account, sender, envid, ret, bits, created, size, body, done"
                      " FROM queue WHERE id = ?1",
     [ST_QUEUE_ADD] = "INSERT INTO queue (id, account, sender, envid, ret, bits, created, size,"
                      " body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [ST_QUEUE_FINISH] = "UPDATE queue SET body = 0, done = ?2 WHERE id = ?1",
+    /* Those before a time, and the oldest of more than ?2. */
+    [ST_QUEUE_FINISHED] =
+        "SELECT id FROM queue WHERE done > 0 AND (done < ?1 OR done <= (SELECT done FROM queue"
+        " WHERE done > 0 ORDER BY done DESC LIMIT 1 OFFSET ?2)) ORDER BY done LIMIT ?3",
     [ST_QUEUE_DROP] = "DELETE FROM queue WHERE id = ?1",
     [ST_QUEUE_LAST] = "SELECT seq FROM sqlite_sequence WHERE name = 'queue'",
+    /* An entry without a recipient gives one row of nulls. */
+    [ST_QUEUE_SCAN] = "SELECT q.id, q.account, q.created, q.size, q.sender, r.number, r.state,"
+                      " r.attempts, r.next_attempt, r.address FROM queue q LEFT JOIN recipient r"
+                      " ON r.entry = q.id AND r.state NOT IN (3, 4, 5) WHERE q.done = 0"
+                      " ORDER BY q.id, r.number",
     [ST_RCPT_LIST] = "SELECT number, address, orcpt, notify, state, attempts, next_attempt,"
-                     " last_answer FROM recipient WHERE entry = ?1 ORDER BY number",
+                     " last_answer, told, trail FROM recipient WHERE entry = ?1 ORDER BY number",
     [ST_RCPT_ADD] = "INSERT INTO recipient (entry, number, address, orcpt, notify, state, attempts,"
-                    " next_attempt, last_answer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    " next_attempt, last_answer, told, trail)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [ST_RCPT_PUT] = "UPDATE recipient SET state = ?3, attempts = ?4, next_attempt = ?5,"
-                    " last_answer = ?6 WHERE entry = ?1 AND number = ?2",
-    [ST_RCPT_DROP] = "DELETE FROM recipient WHERE entry = ?1 AND number = ?2",
-    [ST_RCPT_COUNT] = "SELECT count(*) FROM recipient WHERE entry = ?1",
+                    " last_answer = ?6, told = ?7, trail = ?8 WHERE entry = ?1 AND number = ?2"
+                    " AND state NOT IN (3, 4, 5)",
+    [ST_RCPT_DROP] = "DELETE FROM recipient WHERE entry = ?1",
+    [ST_RCPT_OPEN] = "SELECT 1 FROM recipient WHERE entry = ?1 AND state NOT IN (3, 4, 5) LIMIT 1",
 
     [ST_BOX_MAX] = "SELECT coalesce(max(num), 0) FROM mailbox",
     [ST_BOX_ALL] = "SELECT account, id, num, uid_next, modseq, total, unseen, deleted, bytes"
@@ -150,6 +162,8 @@ static const char *const text[ST_COUNT] = {
                        " WHERE b.segment = number), 0)",
     [ST_REFS_MISSING] = "SELECT m.id FROM message m LEFT JOIN body b ON b.id = m.body"
                         " LEFT JOIN meta d ON d.id = m.id WHERE b.id IS NULL OR d.id IS NULL",
+    [ST_QUEUE_ASTRAY] = "SELECT q.id FROM queue q LEFT JOIN body b ON b.id = q.body"
+                        " WHERE (q.done = 0) <> (b.id IS NOT NULL)",
     [ST_COUNT_BODIES] = "SELECT count(*), coalesce(max(id), 0) FROM body",
 };
 

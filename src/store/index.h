@@ -84,13 +84,16 @@ enum statement {
     ST_QUEUE_IDS,
     ST_QUEUE_GET,
     ST_QUEUE_ADD,
+    ST_QUEUE_FINISH,
+    ST_QUEUE_FINISHED,
     ST_QUEUE_DROP,
     ST_QUEUE_LAST,
+    ST_QUEUE_SCAN,
     ST_RCPT_LIST,
     ST_RCPT_ADD,
     ST_RCPT_PUT,
     ST_RCPT_DROP,
-    ST_RCPT_COUNT,
+    ST_RCPT_OPEN,
 
     ST_BOX_MAX,
     ST_BOX_ALL,
@@ -99,6 +102,7 @@ enum statement {
     ST_BODY_USES,
     ST_SEG_RECOUNT,
     ST_REFS_MISSING,
+    ST_QUEUE_ASTRAY,
     ST_COUNT_BODIES,
     ST_COUNT
 };

@@ -171,6 +171,8 @@ struct shard {
     struct job **group;
     size_t n_group;
     uint32_t group_segment; /* the log's when the group began: the ones before it are complete */
+    struct queue_entry *accepted; /* by this transaction, with their callers' slices */
+    size_t n_accepted, cap_accepted;
 
     pthread_mutex_t lock;
     pthread_cond_t loaded;
@@ -193,6 +195,8 @@ struct store {
     struct body_cache *cache;
     unsigned n_shards;
     struct shard *shard;
+    void (*accepted)(void *arg, const struct queue_entry *e); /* store_queue_watch() */
+    void *accepted_arg;
 };
 
 /* shard.c */
@@ -347,6 +351,8 @@ struct queue_new {
     int64_t created;
 };
 must_use enum error queue_insert(struct shard *sh, const struct queue_new *q);
+/* In the committer, after the commit (ok) or when there is none: tells who watches the queue. */
+void queue_publish(struct shard *sh, bool ok);
 
 /* compact.c: empties a segment of which little lives, a step at a time; false: nothing was done. A
  * segment with damage in it is left as it is from then on. */

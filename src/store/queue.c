@@ -1,12 +1,13 @@
 /* The outbound queue's entries. An entry lives in the shard of the delivery that made it; its id
  * says which: the shard is in the low bits. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/internal.h"
 
 #define QUEUE_SHARD_BITS 6
 _Static_assert(LIMIT_SHARDS <= 1 << QUEUE_SHARD_BITS, "a shard's number fits into a queue id");
 
-enum { BIT_REQUIRE_TLS = 1, BIT_SMTPUTF8 = 2, BIT_EIGHT_BIT = 4 };
+enum { BIT_REQUIRE_TLS = 1, BIT_SMTPUTF8 = 2, BIT_EIGHT_BIT = 4, BIT_TLS_OPTIONAL = 8 };
 
 static struct shard *queue_shard(struct store *s, uint64_t id)
 {
@@ -28,7 +29,36 @@ static enum error recipient_insert(struct shard *sh, uint64_t id, const struct q
     bind_u(st, 7, r->attempts);
     bind_i(st, 8, r->next_attempt);
     bind_blob(st, 9, r->last_answer);
+    bind_u(st, 10, r->told);
+    bind_blob(st, 11, r->trail);
     return txn_run(sh, st);
+}
+
+static void accepted_add(struct shard *sh, const struct queue_new *q, uint64_t id)
+{
+    if (sh->n_accepted == sh->cap_accepted) {
+        sh->cap_accepted = sh->cap_accepted ? sh->cap_accepted * 2 : 64;
+        sh->accepted = mem_resize(sh->accepted, sh->cap_accepted, sizeof sh->accepted[0]);
+    }
+    struct queue_entry *e = &sh->accepted[sh->n_accepted++];
+    *e = *q->entry;
+    e->id = id;
+    e->created = q->created;
+    e->size = q->size;
+}
+
+void queue_publish(struct shard *sh, bool ok)
+{
+    for (size_t i = 0; ok && i < sh->n_accepted; i++)
+        sh->store->accepted(sh->store->accepted_arg, &sh->accepted[i]);
+    sh->n_accepted = 0;
+}
+
+void store_queue_watch(struct store *s, void (*fn)(void *arg, const struct queue_entry *e),
+                       void *arg)
+{
+    s->accepted = fn;
+    s->accepted_arg = arg;
 }
 
 enum error queue_insert(struct shard *sh, const struct queue_new *q)
@@ -36,7 +66,7 @@ enum error queue_insert(struct shard *sh, const struct queue_new *q)
     const struct queue_entry *e = q->entry;
     uint64_t id = sh->next_queue++ << QUEUE_SHARD_BITS | sh->number;
     int bits = (e->require_tls ? BIT_REQUIRE_TLS : 0) | (e->smtputf8 ? BIT_SMTPUTF8 : 0) |
-               (e->eight_bit ? BIT_EIGHT_BIT : 0);
+               (e->eight_bit ? BIT_EIGHT_BIT : 0) | (e->tls_optional ? BIT_TLS_OPTIONAL : 0);
     sqlite3_stmt *st = index_use(&sh->w, ST_QUEUE_ADD);
     if (st == NULL)
         return txn_fail(sh, ERR_IO);
@@ -52,12 +82,23 @@ enum error queue_insert(struct shard *sh, const struct queue_new *q)
     enum error err = txn_run(sh, st);
     for (size_t i = 0; i < e->n_recipients && err == OK; i++)
         err = recipient_insert(sh, id, &e->recipients[i]);
-    if (err == OK)
-        q->body->uses++;
-    return err;
+    if (err != OK)
+        return err;
+    q->body->uses++;
+    if (sh->store->accepted != NULL)
+        accepted_add(sh, q, id);
+    return OK;
 }
 
 /* --- Reading --- */
+
+/* A row may be damaged, or of a program that knew other states. */
+static enum queue_state read_state(int64_t state, struct slice address)
+{
+    bool known = state >= QUEUE_WAITING && state <= QUEUE_CANCELLED;
+    return known && (address.n > 0 || state >= QUEUE_DELIVERED) ? (enum queue_state)state
+                                                                : QUEUE_BROKEN;
+}
 
 static enum error read_recipients(struct index *x, uint64_t id, struct arena *a,
                                   struct queue_entry *out)
@@ -77,10 +118,12 @@ static enum error read_recipients(struct index *x, uint64_t id, struct arena *a,
                                              .address = arena_dup(a, col_slice(st, 1)),
                                              .orcpt = arena_dup(a, col_slice(st, 2)),
                                              .notify = (uint8_t)col_i(st, 3),
-                                             .state = (enum queue_state)col_i(st, 4),
+                                             .state = read_state(col_i(st, 4), col_slice(st, 1)),
                                              .attempts = col_u32(st, 5),
                                              .next_attempt = col_i(st, 6),
-                                             .last_answer = arena_dup(a, col_slice(st, 7))};
+                                             .last_answer = arena_dup(a, col_slice(st, 7)),
+                                             .told = (uint8_t)col_i(st, 8),
+                                             .trail = arena_dup(a, col_slice(st, 9))};
     }
     struct queue_recipient *kept = n > 0 ? arena_array(a, n, sizeof *kept) : NULL;
     if (e == OK && (a->failed || (n > 0 && kept == NULL)))
@@ -111,6 +154,7 @@ static enum error read_entry(struct index *x, uint64_t id, struct arena *a, stru
                                 .envid = arena_dup(a, col_slice(st, 2)),
                                 .ret = (uint8_t)col_i(st, 3),
                                 .require_tls = (bits & BIT_REQUIRE_TLS) != 0,
+                                .tls_optional = (bits & BIT_TLS_OPTIONAL) != 0,
                                 .smtputf8 = (bits & BIT_SMTPUTF8) != 0,
                                 .eight_bit = (bits & BIT_EIGHT_BIT) != 0,
                                 .created = col_i(st, 5),
@@ -136,7 +180,7 @@ static enum error get_entry(struct shard *sh, uint64_t id, struct arena *a, stru
     if ((e = index_read_begin(&r->x)) == OK)
         e = read_entry(&r->x, id, a != NULL ? a : &own, &entry, &body);
     if (e == OK && raw != NULL)
-        e = body_load(sh, &r->x, body, SLICE(""), raw);
+        e = body == 0 ? ERR_NOTFOUND : body_load(sh, &r->x, body, SLICE(""), raw);
     index_read_end(&r->x);
     /* Compacted since the view began: the entry's body keeps its id. */
     if (e == ERR_CONFLICT && (e = body_load(sh, &r->x, body, SLICE(""), raw)) == ERR_CONFLICT) {
@@ -205,9 +249,13 @@ enum error store_queue_list(struct store *s, uint64_t after,
             arena_reset(&a);
             after = ids[i];
             e = store_queue_get(s, ids[i], &a, &q);
+            if (e == ERR_LIMIT || e == ERR_IO || e == ERR_BUG) {
+                q = (struct queue_entry){.id = ids[i]};
+                e = OK;
+            }
             if (e == OK)
                 go_on = entry(arg, &q);
-            else if (e == ERR_NOTFOUND) /* it left the queue meanwhile */
+            else if (e == ERR_NOTFOUND) /* it was forgotten meanwhile */
                 e = OK;
         }
     } while (e == OK && go_on && n > 0);
@@ -216,97 +264,223 @@ enum error store_queue_list(struct store *s, uint64_t after,
     return e;
 }
 
-/* --- Changing --- */
-
-struct queue_job {
-    struct job job;
-    uint64_t id;
-    const struct queue_recipient *r;
-    const uint32_t *numbers;
-    size_t n;
-};
-
-static enum error run_update(struct shard *sh, struct job *job)
+static enum error scan_shard(struct shard *sh, void (*row)(void *arg, const struct queue_row *r),
+                             void *arg)
 {
-    struct queue_job *j = (struct queue_job *)job;
-    sqlite3_stmt *st = index_use(&sh->w, ST_RCPT_PUT);
-    if (st == NULL)
-        return txn_fail(sh, ERR_IO);
-    bind_u(st, 1, j->id);
-    bind_u(st, 2, j->r->number);
-    bind_i(st, 3, j->r->state);
-    bind_u(st, 4, j->r->attempts);
-    bind_i(st, 5, j->r->next_attempt);
-    bind_blob(st, 6, j->r->last_answer);
-    enum error e = txn_run(sh, st);
-    if (e == OK && sqlite3_changes(sh->w.db) == 0)
-        e = ERR_NOTFOUND;
+    struct reader *reader;
+    enum error e = reader_get(sh, &reader);
+    if (e != OK)
+        return e;
+    sqlite3_stmt *st = index_use(&reader->x, ST_QUEUE_SCAN);
+    while (index_row(&reader->x, st, &e) == 1) {
+        struct queue_row r = {.entry = col_u(st, 0),
+                              .account = col_u(st, 1),
+                              .created = col_i(st, 2),
+                              .size = col_u(st, 3),
+                              .sender = col_slice(st, 4),
+                              .number = col_u32(st, 5),
+                              .attempts = col_u32(st, 7),
+                              .next_attempt = col_i(st, 8),
+                              .address = col_slice(st, 9)};
+        r.state = read_state(col_i(st, 6), r.address);
+        row(arg, &r);
+    }
+    reader_put(sh, reader);
     return e;
 }
 
-enum error store_queue_update(struct store *s, uint64_t id, const struct queue_recipient *r)
+enum error store_queue_scan(struct store *s, void (*row)(void *arg, const struct queue_row *r),
+                            void *arg)
 {
-    struct shard *sh = queue_shard(s, id);
-    struct queue_job j = {.job.run = run_update, .id = id, .r = r};
-    return sh == NULL ? ERR_NOTFOUND : job_do(sh, &j.job);
+    enum error e = OK;
+    for (unsigned i = 0; i < s->n_shards && e == OK; i++)
+        e = scan_shard(&s->shard[i], row, arg);
+    return e;
 }
 
-/* The body of an entry; 0: there is no such entry (or the transaction failed). */
-static uint64_t entry_body(struct shard *sh, uint64_t id)
+/* --- Changing --- */
+
+struct settle_job {
+    struct job job;
+    struct queue_change *c; /* of all shards */
+    size_t n;
+    int64_t now;
+};
+
+static enum error recipient_put(struct shard *sh, const struct queue_change *c)
 {
-    uint64_t body = 0;
+    const struct queue_recipient *r = &c->recipient;
+    sqlite3_stmt *st = index_use(&sh->w, ST_RCPT_PUT);
+    if (st == NULL)
+        return txn_fail(sh, ERR_IO);
+    bind_u(st, 1, c->entry);
+    bind_u(st, 2, r->number);
+    bind_i(st, 3, r->state);
+    bind_u(st, 4, r->attempts);
+    bind_i(st, 5, r->next_attempt);
+    bind_blob(st, 6, r->last_answer);
+    bind_u(st, 7, r->told);
+    bind_blob(st, 8, r->trail);
+    enum error e = txn_run(sh, st);
+    return e == OK && sqlite3_changes(sh->w.db) == 0 ? ERR_NOTFOUND : e;
+}
+
+/* The body of an entry (0: it has lost it). False: there is no such entry, or it is finished (or
+ * the transaction failed). */
+static bool unfinished(struct shard *sh, uint64_t id, uint64_t *body)
+{
     sqlite3_stmt *st = index_use(&sh->w, ST_QUEUE_GET);
     if (st == NULL) {
         (void)txn_fail(sh, ERR_IO);
-        return 0;
+        return false;
     }
     bind_u(st, 1, id);
-    if (txn_row(sh, st) == 1)
-        body = col_u(st, 7);
+    bool found = txn_row(sh, st) == 1 && col_i(st, 8) == 0;
+    if (found)
+        *body = col_u(st, 7);
     index_reset(st);
-    return body;
+    return found;
 }
 
-static enum error entry_drop(struct shard *sh, uint64_t id, uint64_t body)
+/* Nobody of the entry waits any more: its message is not needed. */
+static enum error entry_finish(struct shard *sh, uint64_t id, int64_t now)
 {
-    sqlite3_stmt *st = index_use(&sh->w, ST_QUEUE_DROP);
+    sqlite3_stmt *st = index_use(&sh->w, ST_RCPT_OPEN);
     if (st == NULL)
         return txn_fail(sh, ERR_IO);
     bind_u(st, 1, id);
+    int open = txn_row(sh, st);
+    index_reset(st);
+    if (open != 0)
+        return open < 0 ? sh->txn_error : OK;
+    uint64_t body;
+    if (!unfinished(sh, id, &body))
+        return sh->txn_error;
+    if ((st = index_use(&sh->w, ST_QUEUE_FINISH)) == NULL)
+        return txn_fail(sh, ERR_IO);
+    bind_u(st, 1, id);
+    bind_i(st, 2, now);
     enum error e = txn_run(sh, st);
     return e == OK ? body_count(sh, body, -1) : e;
 }
 
-static enum error run_done(struct shard *sh, struct job *job)
+static enum error run_settle(struct shard *sh, struct job *job)
 {
-    struct queue_job *j = (struct queue_job *)job;
-    uint64_t body = entry_body(sh, j->id);
-    if (body == 0)
-        return sh->txn_error != OK ? sh->txn_error : ERR_NOTFOUND;
-    for (size_t i = 0; i < j->n; i++) {
-        sqlite3_stmt *st = index_use(&sh->w, ST_RCPT_DROP);
-        if (st == NULL)
-            return txn_fail(sh, ERR_IO);
-        bind_u(st, 1, j->id);
-        bind_u(st, 2, j->numbers[i]);
-        enum error e = txn_run(sh, st);
-        if (e != OK)
-            return e;
+    struct settle_job *j = (struct settle_job *)job;
+    enum error e = OK;
+    for (size_t i = 0; i < j->n && e == OK; i++) {
+        struct queue_change *c = &j->c[i];
+        if (queue_shard(sh->store, c->entry) != sh)
+            continue;
+        c->result = recipient_put(sh, c);
+        e = sh->txn_error;
+        bool last = i + 1 == j->n || j->c[i + 1].entry != c->entry;
+        if (e == OK && last)
+            e = entry_finish(sh, c->entry, j->now);
     }
-    sqlite3_stmt *st = index_use(&sh->w, ST_RCPT_COUNT);
-    if (st == NULL)
-        return txn_fail(sh, ERR_IO);
-    bind_u(st, 1, j->id);
-    if (txn_row(sh, st) != 1)
-        return txn_fail(sh, ERR_IO);
-    int64_t left = col_i(st, 0);
-    index_reset(st);
-    return left == 0 ? entry_drop(sh, j->id, body) : OK;
+    return e;
 }
 
-enum error store_queue_done(struct store *s, uint64_t id, const uint32_t *numbers, size_t n)
+static bool shard_settles(struct store *s, const struct shard *sh, const struct queue_change *c,
+                          size_t n)
 {
-    struct shard *sh = queue_shard(s, id);
-    struct queue_job j = {.job.run = run_done, .id = id, .numbers = numbers, .n = n};
-    return sh == NULL ? ERR_NOTFOUND : job_do(sh, &j.job);
+    for (size_t i = 0; i < n; i++)
+        if (queue_shard(s, c[i].entry) == sh)
+            return true;
+    return false;
+}
+
+static enum error settle_piece(struct store *s, struct queue_change *c, size_t n)
+{
+    enum error result = OK;
+    struct settle_job jobs[LIMIT_SHARDS];
+    bool used[LIMIT_SHARDS];
+    for (size_t i = 0; i < n; i++)
+        c[i].result = ERR_NOTFOUND;
+    for (unsigned i = 0; i < s->n_shards; i++) {
+        used[i] = shard_settles(s, &s->shard[i], c, n);
+        jobs[i] = (struct settle_job){.job.run = run_settle, .c = c, .n = n, .now = clock_wall()};
+        if (used[i])
+            job_submit(&s->shard[i], &jobs[i].job);
+    }
+    for (unsigned i = 0; i < s->n_shards; i++) {
+        enum error e = used[i] ? job_wait(&jobs[i].job) : OK;
+        for (size_t k = 0; k < n && e != OK; k++)
+            if (queue_shard(s, c[k].entry) == &s->shard[i])
+                c[k].result = e;
+        if (result == OK)
+            result = e;
+    }
+    return result;
+}
+
+enum error store_queue_settle(struct store *s, struct queue_change *c, size_t n)
+{
+    enum error result = OK;
+    for (size_t at = 0; at < n; at += LIMIT_TXN_ROWS) {
+        enum error e = settle_piece(s, c + at, n - at < LIMIT_TXN_ROWS ? n - at : LIMIT_TXN_ROWS);
+        if (result == OK)
+            result = e;
+    }
+    return result;
+}
+
+/* --- Forgetting --- */
+
+struct forget_job {
+    struct job job;
+    int64_t before;
+    size_t keep, max, n;
+};
+
+static enum error drop_rows(struct shard *sh, uint64_t id)
+{
+    static const enum statement which[] = {ST_RCPT_DROP, ST_QUEUE_DROP};
+    enum error e = OK;
+    for (size_t i = 0; i < 2 && e == OK; i++) {
+        sqlite3_stmt *st = index_use(&sh->w, which[i]);
+        if (st == NULL)
+            return txn_fail(sh, ERR_IO);
+        bind_u(st, 1, id);
+        e = txn_run(sh, st);
+    }
+    return e;
+}
+
+static enum error run_forget_queue(struct shard *sh, struct job *job)
+{
+    struct forget_job *j = (struct forget_job *)job;
+    uint64_t ids[256];
+    size_t n = 0;
+    j->n = 0;
+    sqlite3_stmt *st = index_use(&sh->w, ST_QUEUE_FINISHED);
+    if (st == NULL)
+        return txn_fail(sh, ERR_IO);
+    bind_i(st, 1, j->before);
+    bind_u(st, 2, j->keep);
+    bind_u(st, 3, j->max < 256 ? j->max : 256);
+    while (txn_row(sh, st) == 1)
+        ids[n++] = col_u(st, 0);
+    enum error e = sh->txn_error;
+    for (; j->n < n && e == OK; j->n++)
+        e = drop_rows(sh, ids[j->n]);
+    return e;
+}
+
+enum error store_queue_forget(struct store *s, int64_t before, size_t keep, size_t max, size_t *n)
+{
+    enum error e = OK;
+    size_t done = 0;
+    for (unsigned i = 0; i < s->n_shards && e == OK; i++) {
+        struct forget_job j = {
+            .job.run = run_forget_queue, .before = before, .keep = keep / s->n_shards};
+        do {
+            j.max = max - done;
+            e = j.max > 0 ? job_do(&s->shard[i], &j.job) : OK;
+            done += e == OK && j.max > 0 ? j.n : 0;
+        } while (e == OK && j.max > 0 && j.n > 0);
+    }
+    if (e == OK)
+        *n = done;
+    return e;
 }

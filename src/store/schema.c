@@ -11,7 +11,7 @@
 
 #define APPLICATION_ID 1146113107 /* "DPSS" */
 
-static const char *const step[] = {
+const char *const schema_step[SCHEMA_VERSION] = {
     "CREATE TABLE account (id INTEGER PRIMARY KEY, modseq INTEGER NOT NULL,"
     " next_mailbox INTEGER NOT NULL, next_validity INTEGER NOT NULL,"
     " next_email INTEGER NOT NULL);"
@@ -52,9 +52,13 @@ static const char *const step[] = {
     " address BLOB NOT NULL, orcpt BLOB NOT NULL, notify INTEGER NOT NULL,"
     " state INTEGER NOT NULL, attempts INTEGER NOT NULL, next_attempt INTEGER NOT NULL,"
     " last_answer BLOB NOT NULL, PRIMARY KEY (entry, number)) WITHOUT ROWID;",
-};
 
-#define VERSION ((int64_t)(sizeof step / sizeof step[0]))
+    /* What became of recipients is remembered for a while: such an entry has no body (0). */
+    "ALTER TABLE queue ADD COLUMN done INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX queue_done ON queue (done) WHERE done > 0;"
+    "ALTER TABLE recipient ADD COLUMN told INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN trail BLOB NOT NULL DEFAULT x'';",
+};
 
 static enum error newer(const char *path, int64_t version, int64_t known)
 {
@@ -132,14 +136,14 @@ enum error schema_bring(struct index *x, const char *path, const char *const *st
 
 enum error schema_prepare(struct index *x, const char *path)
 {
-    return schema_bring(x, path, step, VERSION);
+    return schema_bring(x, path, schema_step, SCHEMA_VERSION);
 }
 
 enum error schema_check(struct index *x, const char *path)
 {
     int64_t version = 0;
     enum error e = index_number(x, "PRAGMA user_version", &version);
-    if (e == OK && version != VERSION)
-        return newer(path, version, VERSION);
+    if (e == OK && version != SCHEMA_VERSION)
+        return newer(path, version, SCHEMA_VERSION);
     return e;
 }

@@ -4,6 +4,10 @@
 
 #include "store/index.h"
 
+#define SCHEMA_VERSION 2
+/* Step k (from 0) brings version k to k + 1; text for index_exec(). */
+extern const char *const schema_step[SCHEMA_VERSION];
+
 /* Makes the schema in an empty index, or brings an older one up: first a copy of the file
  * (index.db.v<old>), then all steps in one transaction with a check at its end, else nothing.
  * ERR_CONFLICT: it is of a newer program (a log line says so). */

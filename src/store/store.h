@@ -394,7 +394,8 @@ struct store_delivery {
  * one fails, the earlier are durable: their result says OK. */
 must_use enum error store_deliver(struct store *s, struct store_delivery *d);
 
-/* Entries in order of their ids, from after `after` on; slices valid during the callback. */
+/* Entries in order of their ids, from after `after` on, also finished ones; slices valid during the
+ * callback. One that cannot be read has its id and no recipients. */
 must_use enum error store_queue_list(struct store *s, uint64_t after,
                                      bool (*entry)(void *arg, const struct queue_entry *e),
                                      void *arg);
@@ -409,13 +410,17 @@ struct queue_change {
     struct queue_recipient recipient;
     enum error result; /* filled: OK, ERR_NOTFOUND, or the common error */
 };
-/* Makes all changes, in one commit a shard. An entry whose recipients are all finished gives its
- * message back at once, and its rows stay until store_queue_forget(). Returns OK when no change met
- * anything worse than ERR_NOTFOUND. */
+/* Makes all changes, in one commit a shard (in several when there are more than LIMIT_TXN_ROWS);
+ * those of one entry best stand together. A recipient that is finished stays as it is:
+ * ERR_NOTFOUND. An entry whose recipients are all finished gives its message back at once
+ * (store_queue_body() is ERR_NOTFOUND then), and its rows stay until store_queue_forget(). Returns
+ * OK when no change met anything worse than ERR_NOTFOUND. */
 must_use enum error store_queue_settle(struct store *s, struct queue_change *c, size_t n);
-/* Removes the rows of entries that finished before `before` (wall seconds), at most `max` of them.
+/* Removes the rows of entries that finished before `before` (wall seconds), and of the oldest
+ * finished ones when they are more than about `keep` (counted by shards); at most `max` of them.
  * *n: how many. */
-must_use enum error store_queue_forget(struct store *s, int64_t before, size_t max, size_t *n);
+must_use enum error store_queue_forget(struct store *s, int64_t before, size_t keep, size_t max,
+                                       size_t *n);
 
 /* One recipient that is not finished, as a scheduler needs it: cheap to read by the hundred
  * thousand. */
@@ -428,7 +433,9 @@ struct queue_row {
     uint64_t size;
     struct slice sender, address;
 };
-/* Recipients of one entry come one after the other. Slices valid during the callback. */
+/* Recipients of one entry come one after the other, those of a shard in one view of its index. What
+ * cannot be understood has the state QUEUE_BROKEN; an entry without any recipient has one such row
+ * without an address. Slices valid during the callback, which must not call the store. */
 must_use enum error store_queue_scan(struct store *s,
                                      void (*row)(void *arg, const struct queue_row *r), void *arg);
 /* Calls fn(arg, e) for each entry accepted from now on, after its commit and before its caller
