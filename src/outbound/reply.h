@@ -11,8 +11,11 @@
 #define REPLY_BYTES (16 * 1024) /* LIMIT: text kept of one reply */
 
 struct reply {
-    uint16_t code;   /* 200..599 */
-    char status[12]; /* enhanced code, "2.1.5"; made from the code ("5.0.0") when it has none */
+    uint16_t code; /* 200..599 */
+    /* Enhanced code, "2.1.5"; made from the code ("5.0.0") when it has none. Its class is always
+     * the code's, whatever the server wrote: RFC 2034 4 wants them equal, and the code is what
+     * counts. */
+    char status[12];
     bool has_status;
     struct buf text; /* all lines joined by '\n' as they came, code and separator removed */
     unsigned lines;
@@ -24,7 +27,8 @@ void reply_reset(struct reply *r);
 /* Takes one line (without its end). *complete: it was the last. ERR_INPUT: not a reply, codes that
  * differ, NUL; ERR_LIMIT: too many lines or bytes. */
 must_use enum error reply_line(struct reply *r, struct slice line, bool *complete);
-/* The text on one line for people: controls out, not UTF-8 as '?', at most LIMIT_RELAY_ANSWER. */
+/* The text on one line for people: enhanced codes (they are in `status`) and controls out, what is
+ * not UTF-8 as '?', at most LIMIT_RELAY_ANSWER bytes. Appends to *out. */
 void reply_text(const struct reply *r, struct buf *out);
 
 /* What an EHLO reply announces. */
