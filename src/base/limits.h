@@ -191,6 +191,18 @@
 #define LIMIT_STS_POLICY            (64 * 1024) /* RFC 8461 3.3 */
 #define LIMIT_STS_MX                64          /* patterns of one policy */
 #define LIMIT_STS_MAX_AGE           31557600    /* seconds, RFC 8461 3.2 */
+#define LIMIT_STS_FETCH_MS          30000
+#define LIMIT_STS_AGAIN_MS          300000 /* after a fetch that failed, RFC 8461 3.3 */
+#define LIMIT_STS_REFRESH           86400  /* seconds, RFC 8461 10.2 */
+#define LIMIT_TLSRPT_RUA            2048
+#define LIMIT_OUTBOUND_CONNECTIONS  100
+#define LIMIT_OUTBOUND_STACK        (512 * 1024) /* a TLS handshake and an HTTPS fetch fit */
+#define LIMIT_OUTBOUND_IDLE_MS      10000        /* a thread without work */
+#define LIMIT_OUTBOUND_HOSTS        5            /* connected for one message */
+#define LIMIT_OUTBOUND_ARENA        (4 * 1024 * 1024) /* look-ups and results of one message */
+#define LIMIT_OUTBOUND_KEPT         200
+#define LIMIT_OUTBOUND_KEPT_ALIKE   10   /* to one destination */
+#define LIMIT_OUTBOUND_KEEP_MS      5000 /* unused */
 #define LIMIT_DNS_MS                10000       /* one look-up */
 #define LIMIT_DNS_RECORDS           100         /* of one answer */
 #define LIMIT_DIAL_NEXT_MS          2000        /* until the next address is tried beside */
@@ -212,6 +224,7 @@
 #define LIMIT_SRS_LOCAL             192 /* many servers take more than the 64 of RFC 5321 */
 #define LIMIT_DKIM_RSA_BITS         2048
 #define LIMIT_DKIM_RSA_BITS_MOST    4096
+#define LIMIT_DKIM_SELECTOR         63   /* a DNS label */
 #define LIMIT_DKIM_PEM              8192 /* a private key's text */
 #define LIMIT_DKIM_SAME             20   /* fields of one name that are signed, from the last */
 #define LIMIT_DKIM_FIELD            (32 * 1024)
@@ -230,6 +243,7 @@
 #define LIMIT_CONFIG_LIST   256 /* items of a list setting */
 #define LIMIT_CONFIG_ARENA  (1024 * 1024)
 #define LIMIT_NEAREST_WORD  64           /* longer words have no nearest match */
+#define LIMIT_AUTHORITIES   (8 * 1024 * 1024) /* the file of tls.ca */
 #define LIMIT_PEM_FILE      (256 * 1024) /* a certificate chain or key file */
 #define LIMIT_IDENTITIES    64
 #define LIMIT_LISTENERS     128

@@ -1,10 +1,9 @@
 /* Reading the configuration file; see config.h for its form. */
 #include "config/config.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "config/value.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct reader {
@@ -176,27 +175,15 @@ enum error config_parse(struct slice text, const char *path, struct config **out
 
 enum error config_load(const char *path, struct config **out, char why[CONFIG_WHY])
 {
-    autofd fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    autobuf text = BUF_INIT(LIMIT_CONFIG_SIZE);
+    enum error e = file_read(path, &text);
+    if (e == ERR_NOTFOUND || e == ERR_IO) {
         snprintf(why, CONFIG_WHY, "%s: %s", path, strerror(errno));
-        return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
+        return e;
     }
-    autobuf text = BUF_INIT(LIMIT_CONFIG_SIZE + 1);
-    for (;;) {
-        uint8_t *room = buf_room(&text, 4096 < text.limit - text.n ? 4096 : text.limit - text.n);
-        if (!room || text.n == text.limit)
-            break;
-        ssize_t n = read(fd, room, 4096 < text.limit - text.n ? 4096 : text.limit - text.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            snprintf(why, CONFIG_WHY, "%s: %s", path, strerror(errno));
-            return ERR_IO;
-        }
-        if (n == 0)
-            break;
-        buf_grew(&text, (size_t)n);
+    if (e) {
+        snprintf(why, CONFIG_WHY, "%s: larger than %d bytes", path, LIMIT_CONFIG_SIZE);
+        return ERR_INPUT;
     }
     return config_parse(buf_slice(&text), path, out, why);
 }

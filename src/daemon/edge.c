@@ -1,10 +1,17 @@
-/* The role `edge`: everything that talks with strangers. Receives mail on port 25 and knows of the
- * rest of the house only the socket to `mail`: it can open no file. */
+/* The role `edge`: everything that talks with strangers. Receives mail on port 25, asks the DNS,
+ * and sends what `mail` hands over. It knows of the rest of the house only the socket to `mail`,
+ * and can open no file but in its own small folder. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/resolver.h"
 #include "daemon/role.h"
+#include "net/https.h"
+#include "outbound/outbound.h"
 #include "smtp/smtp.h"
 #include <stdatomic.h>
+
+#define TEND_MS  2000
+#define PROVE_MS (60 * 60 * 1000)
 
 /* The addresses that the whole machine is closed to, sorted; replaced as a whole. */
 struct ban_list {
@@ -19,7 +26,14 @@ struct edge {
     struct role role;
     struct handover_client *handover;
     struct ban_list bans;
+    struct dns *dns;
+    struct tls_client *tls;
+    struct outbound *outbound;
+    struct buf authorities; /* PEM; stays: fetching policies reads it again */
+    struct arena arena;     /* what the resolver was told */
 };
+
+/* --- Who may not speak to us --- */
 
 static int order(const void *a, const void *b)
 {
@@ -55,6 +69,26 @@ static bool admit(void *service, struct ip peer)
     return !found;
 }
 
+/* --- What mail wants sent --- */
+
+static void relay(void *arg, uint64_t ticket, struct slice request, int memfd, struct slice small)
+{
+    struct edge *e = arg;
+    outbound_relay(e->outbound, ticket, request, memfd, small);
+}
+
+static void relayed(void *arg, uint64_t ticket, const struct relay_result *r)
+{
+    struct edge *e = arg;
+    handover_relayed(e->handover, ticket, r);
+}
+
+static void tend(void *arg)
+{
+    struct edge *e = arg;
+    outbound_tend(e->outbound);
+}
+
 static void on_handover(void *arg, int fd)
 {
     struct edge *e = arg;
@@ -62,21 +96,94 @@ static void on_handover(void *arg, int fd)
     handover_client_replace(e->handover, fd);
 }
 
+/* --- Does the resolver validate? --- */
+
+static void prove(void *arg)
+{
+    struct edge *e = arg;
+    char text[300];
+    bool good = dns_prove(e->dns);
+    dns_proof_text(e->dns, text, sizeof text);
+    log_event(good ? LOG_INFO : LOG_ERROR, good ? "dns.validates" : "dns.not_validating",
+              LOG_FIELDS(log_text("proof", text)));
+    handover_health(e->handover, good, slice_str(text));
+}
+
+static void prove_soon(void *arg)
+{
+    struct edge *e = arg;
+    runtime_submit(e->role.runtime, prove, e);
+}
+
+/* --- Start and end --- */
+
+/* What needs files, before they are out of reach. */
+static enum error prepare(struct edge *e, const struct config *c)
+{
+    struct dns_options o;
+    arena_init(&e->arena, LIMIT_CONFIG_ARENA);
+    buf_init(&e->authorities, LIMIT_AUTHORITIES);
+    enum error err = https_prepare();
+    if (!err)
+        err = resolver_authorities(c, &e->authorities);
+    if (!err)
+        err = resolver_options(c, &e->arena, &o);
+    o.scratch = c->edge_data;
+    return err ? err : dns_new(&o, &e->dns);
+}
+
+static const struct ip *from_address(const struct config *c, bool v4)
+{
+    for (size_t i = 0; i < c->sending_from.n; i++)
+        if (ip_is_v4(c->sending_from.item[i]) == v4)
+            return &c->sending_from.item[i];
+    return NULL;
+}
+
+static enum error open_outbound(struct edge *e, const struct config *c)
+{
+    char why[200] = "";
+    enum error err = dns_start(e->dns);
+    if (!err)
+        err = tls_client_new(c->tls_profile == CONFIG_TLS_BSI ? TLS_BSI : TLS_MODERN,
+                             buf_slice(&e->authorities), &e->tls, why, sizeof why);
+    if (err) {
+        log_error("edge.outbound", log_text("error", error_name(err)), log_text("why", why));
+        return err;
+    }
+    struct outbound_options o = {
+        .host = c->host,
+        .dns = e->dns,
+        .tls = e->tls,
+        .ca_pem = buf_slice(&e->authorities),
+        .bind4 = from_address(c, true),
+        .bind6 = from_address(c, false),
+        .connections = (unsigned)c->sending_connections,
+        .done = relayed,
+        .arg = e,
+    };
+    return outbound_new(&o, &e->outbound);
+}
+
 static enum error edge_serve(struct edge *e, const struct role_start *start)
 {
-    enum error err = role_begin(&e->role, start, "edge", TLS_FOR_SERVERS, NULL);
-    if (err)
-        return err;
-    const struct handover_duties duties = {.banned = banned, .arg = e};
-    err = handover_client_new(start->handover, &duties, &e->handover);
+    const struct config *c = start->config;
+    const struct role_kind kind = {"edge", TLS_FOR_SERVERS, c->edge_data, true};
+    const struct handover_duties duties = {banned, relay, e};
+    enum error err = prepare(e, c);
+    if (!err)
+        err = role_begin(&e->role, start, &kind);
+    if (!err)
+        err = open_outbound(e, c);
+    if (!err)
+        err = handover_client_new(start->handover, &duties, &e->handover);
     if (err)
         return err;
     e->role.on_handover = on_handover;
     e->role.arg = e;
     e->receiving = (struct smtp_receiving){
-        .host = start->config->host,
-        .limits = {.message_size = start->config->message_size,
-                   .recipients = (uint32_t)start->config->recipients},
+        .host = c->host,
+        .limits = {.message_size = c->message_size, .recipients = (uint32_t)c->recipients},
         .handover = e->handover,
     };
     struct role_service smtp = {
@@ -86,6 +193,9 @@ static enum error edge_serve(struct edge *e, const struct role_start *start)
         .admit = admit,
         .busy_text = SLICE(SMTP_BUSY_TEXT),
     };
+    runtime_every(e->role.runtime, TEND_MS, tend, e);
+    runtime_every(e->role.runtime, PROVE_MS, prove_soon, e);
+    prove_soon(e);
     err = role_listen(&e->role, &smtp);
     return err ? err : role_serve(&e->role);
 }
@@ -98,6 +208,8 @@ int edge_main(const struct role_start *start)
         log_error("edge.failed", log_text("error", error_name(e)));
         return 1;
     }
+    /* Its answers still go to mail, which stops after us. */
+    outbound_free(edge.outbound, (int)start->config->stop_seconds * 1000);
     log_info("edge.stopped");
     return 0;
 }

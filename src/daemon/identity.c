@@ -1,39 +1,21 @@
 /* Certificates and keys; see identity.h. */
 #include "daemon/identity.h"
 #include "base/cursor.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 static enum error read_pem(struct arena *a, const char *path, struct slice *out,
                            char why[CONFIG_WHY])
 {
-    autofd fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        snprintf(why, CONFIG_WHY, "%s: %s", path, strerror(errno));
-        return ERR_IO;
-    }
     struct buf bytes = BUF_INIT(LIMIT_PEM_FILE);
-    enum error e = OK;
-    for (;;) {
-        uint8_t room[4096];
-        ssize_t n = read(fd, room, sizeof room);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n > 0)
-            buf_add(&bytes, slice_of(room, (size_t)n));
-        mem_wipe(room, sizeof room);
-        if (n <= 0) {
-            e = n < 0 ? ERR_IO : OK;
-            break;
-        }
-    }
-    if (e)
+    enum error e = file_read(path, &bytes);
+    if (e == ERR_LIMIT) {
+        snprintf(why, CONFIG_WHY, "%s: too large for a certificate or key", path);
+    } else if (e) {
         snprintf(why, CONFIG_WHY, "%s: %s", path, strerror(errno));
-    else if (bytes.failed || bytes.n == 0) {
-        snprintf(why, CONFIG_WHY, "%s: %s", path,
-                 bytes.n ? "too large for a certificate or key" : "the file is empty");
+    } else if (bytes.n == 0) {
+        snprintf(why, CONFIG_WHY, "%s: the file is empty", path);
         e = ERR_INPUT;
     }
     if (!e)

@@ -54,7 +54,7 @@ static void test_files_that_lack(void **state)
     assert_int_equal(
         config_parse(SLICE("[tls]\ncertificate = /nonexistent/a /nonexistent/b\n"), "t", &c, why),
         OK);
-    assert_int_equal(identities_load(c, &ids, why), ERR_IO);
+    assert_int_equal(identities_load(c, &ids, why), ERR_NOTFOUND);
     assert_non_null(strstr(why, "/nonexistent/a: No such file"));
     config_free(c);
     assert_int_equal(config_parse(SLICE(""), "t.conf", &c, why), OK);

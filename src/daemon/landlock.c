@@ -57,7 +57,7 @@ static enum error allow(int rules, const char *path, uint64_t access)
     return syscall(SYS_landlock_add_rule, rules, RULE_BENEATH, &rule, 0) == 0 ? OK : ERR_IO;
 }
 
-static struct ruleset handled(long abi, size_t *size)
+static struct ruleset handled(long abi, bool network, size_t *size)
 {
     struct ruleset r = {.fs = FS_ALL_1};
     if (abi >= 2)
@@ -66,7 +66,7 @@ static struct ruleset handled(long abi, size_t *size)
         r.fs |= FS_TRUNCATE;
     if (abi >= 5)
         r.fs |= FS_IOCTL_DEV;
-    if (abi >= 4)
+    if (abi >= 4 && !network)
         r.net = NET_BIND | NET_CONNECT;
     if (abi >= 6)
         r.scoped = SCOPE_ALL;
@@ -74,8 +74,7 @@ static struct ruleset handled(long abi, size_t *size)
     return r;
 }
 
-enum error landlock_restrict(const char *writable, const char *const *readable, size_t n_readable,
-                             const char *role)
+enum error landlock_restrict(const struct landlock_rules *l, const char *role)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
     if (abi < 1) {
@@ -84,15 +83,15 @@ enum error landlock_restrict(const char *writable, const char *const *readable, 
         return OK;
     }
     size_t size;
-    struct ruleset set = handled(abi, &size);
+    struct ruleset set = handled(abi, l->network, &size);
     autofd rules = (int)syscall(SYS_landlock_create_ruleset, &set, size, 0);
     if (rules < 0)
         return ERR_IO;
     uint64_t write = FS_WRITE_FILE | FS_READ_FILE | FS_READ_DIR | FS_REMOVE_DIR | FS_REMOVE |
                      FS_MAKE_DIR | FS_MAKE_REG | FS_REFER | FS_TRUNCATE;
-    enum error e = writable ? allow(rules, writable, write & set.fs) : OK;
-    for (size_t i = 0; !e && i < n_readable; i++) {
-        e = allow(rules, readable[i], FS_READ_FILE | FS_READ_DIR);
+    enum error e = l->writable ? allow(rules, l->writable, write & set.fs) : OK;
+    for (size_t i = 0; !e && i < l->n_readable; i++) {
+        e = allow(rules, l->readable[i], FS_READ_FILE | FS_READ_DIR);
         if (e == ERR_NOTFOUND)
             e = OK;
     }

@@ -4,14 +4,19 @@
 #define DEPESCHE_DAEMON_LANDLOCK_H
 
 #include "base/error.h"
+#include <stdbool.h>
 #include <stddef.h>
 
-/* From now on this thread (and those it makes) may write below `writable` (NULL: nowhere), read
- * below each of `readable` (those that do not exist are skipped), and open nothing else; where the
- * kernel knows it, it may neither bind nor connect TCP sockets, nor signal or reach by abstract
- * socket anyone outside. Needs no_new_privs. Where the kernel lacks Landlock one log line says so
- * and OK is returned. */
-must_use enum error landlock_restrict(const char *writable, const char *const *readable,
-                                      size_t n_readable, const char *role);
+struct landlock_rules {
+    const char *writable;        /* NULL: nowhere */
+    const char *const *readable; /* those that do not exist are skipped */
+    size_t n_readable;
+    bool network; /* may bind and connect TCP sockets */
+};
+/* From now on this thread (and those it makes) may write below `writable`, read below each of
+ * `readable`, and open nothing else; where the kernel knows it, it may neither signal nor reach by
+ * abstract socket anyone outside, nor, without `network`, bind or connect TCP sockets. Needs
+ * no_new_privs. Where the kernel lacks Landlock one log line says so and OK is returned. */
+must_use enum error landlock_restrict(const struct landlock_rules *rules, const char *role);
 
 #endif

@@ -415,7 +415,8 @@ static enum error mail_serve(struct mail *m, const struct role_start *start)
     /* SQLite's large sorts go where this process may write. */
     setenv("SQLITE_TMPDIR", c->data, 1);
     charset_prepare(); /* from files that the sandbox hides */
-    enum error e = role_begin(&m->role, start, "mail", TLS_FOR_USERS, c->data);
+    const struct role_kind kind = {"mail", TLS_FOR_USERS, c->data, false};
+    enum error e = role_begin(&m->role, start, &kind);
     if (!e)
         e = open_all(m, c);
     if (e)

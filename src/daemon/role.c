@@ -36,11 +36,10 @@ static void rotate_tickets(void *arg)
     tls_server_rotate(arg);
 }
 
-enum error role_begin(struct role *r, const struct role_start *start, const char *name,
-                      enum tls_audience audience, const char *data)
+enum error role_begin(struct role *r, const struct role_start *start, const struct role_kind *kind)
 {
-    *r = (struct role){.name = name, .start = start, .signals = -1};
-    log_set_role(name);
+    *r = (struct role){.name = kind->name, .start = start, .signals = -1};
+    log_set_role(kind->name);
     const struct config *c = start->config;
     enum error e = set_signals(r);
     if (e)
@@ -48,16 +47,17 @@ enum error role_begin(struct role *r, const struct role_start *start, const char
     tzset();                 /* reads the zone while files can still be read */
     mallopt(M_ARENA_MAX, 4); /* one heap a worker would cost more than their waiting */
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
-    struct sandbox walls = {.role = name,
+    struct sandbox walls = {.role = kind->name,
                             .drop_user = start->drop_user,
                             .uid = start->uid,
                             .gid = start->gid,
-                            .data = data};
+                            .data = kind->data,
+                            .network = kind->network};
     e = sandbox_enter(&walls);
     if (e)
         return e;
     char why[CONFIG_WHY] = "";
-    e = tls_server_new(c->tls_profile == CONFIG_TLS_BSI ? TLS_BSI : TLS_MODERN, audience,
+    e = tls_server_new(c->tls_profile == CONFIG_TLS_BSI ? TLS_BSI : TLS_MODERN, kind->audience,
                        start->identities->item, start->identities->n, &r->tls, why, sizeof why);
     if (e) {
         log_error("tls.failed", log_text("why", why));

@@ -62,8 +62,14 @@ struct role {
 };
 
 /* Sandbox, TLS and runtime. After it the process is confined and single-threaded no more. */
-must_use enum error role_begin(struct role *r, const struct role_start *start, const char *name,
-                               enum tls_audience audience, const char *data);
+struct role_kind {
+    const char *name;
+    enum tls_audience audience;
+    const char *data; /* the folder it may write */
+    bool network;     /* may open connections */
+};
+must_use enum error role_begin(struct role *r, const struct role_start *start,
+                               const struct role_kind *kind);
 
 struct role_service {
     const struct protocol *protocol;

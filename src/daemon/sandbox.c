@@ -10,6 +10,7 @@
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -218,6 +219,13 @@ static const int allowed_files[] = {
     SCMP_SYS(copy_file_range),
 };
 
+/* Connections of its own: the pair is how the resolver's thread is told of questions. */
+static const int allowed_network[] = {
+    SCMP_SYS(connect),
+    SCMP_SYS(bind),
+    SCMP_SYS(socketpair),
+};
+
 /* What an honest role never asks for: whoever does has taken it over, and the process ends. */
 static const int deadly[] = {
     SCMP_SYS(execve),
@@ -263,8 +271,19 @@ static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, si
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
+/* Sockets of the Internet only: neither raw packets, nor netlink, nor local services. */
+static int add_network(scmp_filter_ctx filter)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    int e = add_all(filter, SCMP_ACT_ALLOW, allowed_network, COUNT(allowed_network));
+    for (size_t i = 0; !e && i < COUNT(families); i++)
+        e = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+    return e;
+}
+
 /* Calls whose arguments matter. */
-static int add_conditional(scmp_filter_ctx filter, bool files)
+static int add_conditional(scmp_filter_ctx filter, bool files, bool network)
 {
     /* Threads, but no processes: clone must share everything. glibc asks for clone3 first, whose
      * flags a filter cannot see; told that the kernel lacks it, it takes clone. */
@@ -290,6 +309,8 @@ static int add_conditional(scmp_filter_ctx filter, bool files)
                              SCMP_A1(SCMP_CMP_EQ, 0x5421));
     if (!e && files)
         e = add_all(filter, SCMP_ACT_ALLOW, allowed_files, COUNT(allowed_files));
+    if (!e && network)
+        e = add_network(filter);
     return e;
 }
 
@@ -308,7 +329,7 @@ static enum error filter_calls(const struct sandbox *s)
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     int e = add_all(filter, SCMP_ACT_ALLOW, allowed, COUNT(allowed));
     if (!e)
-        e = add_conditional(filter, s->data != NULL);
+        e = add_conditional(filter, s->data != NULL, s->network);
     if (!e)
         e = add_all(filter, SCMP_ACT_KILL_PROCESS, deadly, COUNT(deadly));
     if (!e)
@@ -350,9 +371,12 @@ enum error sandbox_enter(const struct sandbox *s)
     /* After the change of user, which sets it to the system's default. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return failed(s, "dumpable");
-    enum error landlock = s->data ? landlock_restrict(s->data, readable, COUNT(readable), s->role)
-                                  : landlock_restrict(NULL, NULL, 0, s->role);
-    if (landlock)
+    struct landlock_rules rules = {.writable = s->data, .network = s->network};
+    if (s->data && !s->network) {
+        rules.readable = readable;
+        rules.n_readable = COUNT(readable);
+    }
+    if (landlock_restrict(&rules, s->role))
         return failed(s, "landlock");
     return filter_calls(s);
 }

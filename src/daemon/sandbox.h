@@ -4,9 +4,10 @@
  *
  *   user         own uid and gid, no groups, no capabilities (started as root only)
  *   privileges   no_new_privs: nothing executed could win any back
- *   files        Landlock: `edge` none at all; `mail` its data folder, and reading the character
- *                set tables and time zones
- *   kernel       seccomp allow-list: no exec, fork, ptrace, socket making, mount, bpf, keyctl, ...
+ *   files        Landlock: `edge` its own small folder; `mail` its data folder, and reading the
+ *                character set tables and time zones
+ *   network      only `edge` may make sockets, of the Internet's kinds, and connect them
+ *   kernel       seccomp allow-list: no exec, fork, ptrace, mount, bpf, keyctl, ...
  *   memory       no core dump, not readable by other processes of the same user
  */
 #ifndef DEPESCHE_DAEMON_SANDBOX_H
@@ -22,6 +23,7 @@ struct sandbox {
     uid_t uid;
     gid_t gid;
     const char *data; /* the one folder that may be written; NULL: no file may be opened at all */
+    bool network;     /* may open connections; what it may read is then nothing but `data` */
 };
 
 /* Puts all walls up. Only Landlock may be missing (one log line says so): an error from anything

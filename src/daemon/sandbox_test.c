@@ -34,7 +34,7 @@
 #endif
 
 static char folder[] = "/tmp/sandbox_test_XXXXXX";
-static char inside[64], outside[64];
+static char inside[64], outside[64], scratch[64];
 
 static void write_file(const char *path)
 {
@@ -51,19 +51,27 @@ static int set_up(void **state)
     snprintf(inside, sizeof inside, "%s/data", folder);
     if (mkdir(inside, 0777) != 0 || chmod(inside, 0777) != 0)
         return -1;
+    snprintf(inside, sizeof inside, "%s/edge", folder);
+    if (mkdir(inside, 0777) != 0 || chmod(inside, 0777) != 0)
+        return -1;
+    snprintf(scratch, sizeof scratch, "%s/edge/root.key", folder);
     snprintf(inside, sizeof inside, "%s/data/store.db", folder);
     snprintf(outside, sizeof outside, "%s/secret", folder);
     write_file(inside);
     write_file(outside);
+    write_file(scratch);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     char data[64];
-    snprintf(data, sizeof data, "%s/data", folder);
     (void)unlink(inside);
     (void)unlink(outside);
+    (void)unlink(scratch);
+    snprintf(data, sizeof data, "%s/data", folder);
+    (void)rmdir(data);
+    snprintf(data, sizeof data, "%s/edge", folder);
     (void)rmdir(data);
     (void)rmdir(folder);
     return 0;
@@ -76,6 +84,10 @@ static int open_inside(void)
 static int write_inside(void)
 {
     return open(inside, O_RDWR) >= 0 ? WORKED : REFUSED;
+}
+static int write_scratch(void)
+{
+    return open(scratch, O_RDWR) >= 0 ? WORKED : REFUSED;
 }
 static int open_outside(void)
 {
@@ -96,6 +108,14 @@ static int list_root(void)
 static int make_socket(void)
 {
     return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? WORKED : REFUSED;
+}
+static int make_raw_socket(void)
+{
+    return socket(AF_PACKET, SOCK_RAW, 0) >= 0 ? WORKED : REFUSED;
+}
+static int make_netlink_socket(void)
+{
+    return socket(AF_NETLINK, SOCK_RAW, 0) >= 0 ? WORKED : REFUSED;
 }
 static int make_unix_socket(void)
 {
@@ -165,14 +185,17 @@ struct attempt {
 static const struct attempt attempts[] = {
     {"open a file of the store", open_inside, REFUSED, WORKED, false},
     {"write a file of the store", write_inside, REFUSED, WORKED, false},
+    {"write edge's own file", write_scratch, WORKED, REFUSED, false},
     {"open a file beside the store", open_outside, REFUSED, REFUSED, false},
     {"the same in a thread", open_in_thread, REFUSED, REFUSED, false},
     {"make a file elsewhere", make_outside, REFUSED, REFUSED, false},
     {"read /etc/passwd", open_passwd, REFUSED, REFUSED, false},
     {"list /", list_root, REFUSED, REFUSED, false},
-    {"make a socket", make_socket, REFUSED, REFUSED, true},
+    {"make a socket", make_socket, WORKED, REFUSED, true},
+    {"make a raw socket", make_raw_socket, REFUSED, REFUSED, false},
+    {"make a netlink socket", make_netlink_socket, REFUSED, REFUSED, true},
     {"make a unix socket", make_unix_socket, REFUSED, REFUSED, true},
-    {"connect to loopback", connect_out, REFUSED, REFUSED, true},
+    {"connect to loopback", connect_out, WORKED, REFUSED, true},
     {"execve", run_program, -SIGSYS, -SIGSYS, true},
     {"fork", fork_process, REFUSED, REFUSED, true},
     {"ptrace", trace_parent, -SIGSYS, -SIGSYS, true},
@@ -185,7 +208,7 @@ static const struct attempt attempts[] = {
 static int outcome(const struct attempt *a, bool edge)
 {
     char data[64];
-    snprintf(data, sizeof data, "%s/data", folder);
+    snprintf(data, sizeof data, edge ? "%s/edge" : "%s/data", folder);
     waiting_socket = socket(AF_INET, SOCK_STREAM, 0);
     pid_t pid = fork();
     if (pid == 0) {
@@ -193,7 +216,8 @@ static int outcome(const struct attempt *a, bool edge)
                             .drop_user = geteuid() == 0,
                             .uid = 65534,
                             .gid = 65534,
-                            .data = edge ? NULL : data};
+                            .data = data,
+                            .network = edge};
         if (sandbox_enter(&s))
             _exit(99);
         _exit(a->try());

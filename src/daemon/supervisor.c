@@ -104,18 +104,24 @@ static enum error find_users(struct supervisor *s)
     return e;
 }
 
-/* The folder exists, belongs to mail, and nobody else may look into it. */
-static enum error own_folder(struct supervisor *s, const char *path, mode_t mode)
+/* The folder exists, belongs to the role, and nobody else may look into it. */
+static enum error own_folder(struct supervisor *s, const char *path, int role, mode_t mode)
 {
     if (mkdir(path, mode) != 0 && errno != EEXIST) {
         log_error("supervisor.folder", log_text("path", path), log_text("error", strerror(errno)));
         return ERR_IO;
     }
-    if (s->drop_user && chown(path, s->uid[MAIL], s->gid[MAIL]) != 0) {
+    if (s->drop_user && chown(path, s->uid[role], s->gid[role]) != 0) {
         log_error("supervisor.folder", log_text("path", path), log_text("error", strerror(errno)));
         return ERR_IO;
     }
     return OK;
+}
+
+static enum error own_data_folders(struct supervisor *s)
+{
+    enum error e = own_folder(s, s->config->data, MAIL, 0700);
+    return e ? e : own_folder(s, s->config->edge_data, EDGE, 0700);
 }
 
 /* --- Starting a role --- */
@@ -530,7 +536,7 @@ static int due(struct supervisor *s)
 static void start_renewed(struct supervisor *s)
 {
     s->phase = SERVING;
-    if (find_users(s) || own_folder(s, s->config->data, 0700)) {
+    if (find_users(s) || own_data_folders(s)) {
         stop_all(s, 1);
         return;
     }
@@ -624,9 +630,9 @@ static enum error prepare(struct supervisor *s)
     }
     e = find_users(s);
     if (!e)
-        e = own_folder(s, s->config->data, 0700);
+        e = own_data_folders(s);
     if (!e)
-        e = own_folder(s, s->config->run, 0755);
+        e = own_folder(s, s->config->run, MAIL, 0755);
     if (!e && control_listen(s->config->run, s->uid[MAIL], &s->commands))
         log_error("supervisor.no_control", log_text("folder", s->config->run));
     if (!e)
