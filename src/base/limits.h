@@ -181,54 +181,80 @@
 #define LIMIT_HANDOVER_BANS       1000000
 
 /* Sending */
-#define LIMIT_RELAY_RECIPIENTS      100 /* of one transaction with another server */
-#define LIMIT_RELAY_TRIES           16
-#define LIMIT_RELAY_EVENTS          32
-#define LIMIT_RELAY_ANSWER          1000 /* bytes kept of a reply's text */
-#define LIMIT_RELAY_WAITING         4000 /* messages that are at edge */
-#define LIMIT_RELAY_MS              (90 * 60 * 1000) /* of one relay, hosts and recipients together */
-#define LIMIT_RATCHET_TLS_SECONDS   (30 * 24 * 3600)
-#define LIMIT_STS_POLICY            (64 * 1024) /* RFC 8461 3.3 */
-#define LIMIT_STS_MX                64          /* patterns of one policy */
-#define LIMIT_STS_MAX_AGE           31557600    /* seconds, RFC 8461 3.2 */
-#define LIMIT_STS_FETCH_MS          30000
-#define LIMIT_STS_AGAIN_MS          300000 /* after a fetch that failed, RFC 8461 3.3 */
-#define LIMIT_STS_REFRESH           86400  /* seconds, RFC 8461 10.2 */
-#define LIMIT_TLSRPT_RUA            2048
-#define LIMIT_OUTBOUND_CONNECTIONS  100
-#define LIMIT_OUTBOUND_STACK        (512 * 1024) /* a TLS handshake and an HTTPS fetch fit */
-#define LIMIT_OUTBOUND_IDLE_MS      10000        /* a thread without work */
-#define LIMIT_OUTBOUND_HOSTS        5            /* connected for one message */
-#define LIMIT_OUTBOUND_ARENA        (4 * 1024 * 1024) /* look-ups and results of one message */
-#define LIMIT_OUTBOUND_KEPT         200
-#define LIMIT_OUTBOUND_KEPT_ALIKE   10   /* to one destination */
-#define LIMIT_OUTBOUND_KEEP_MS      5000 /* unused */
-#define LIMIT_DNS_MS                10000       /* one look-up */
-#define LIMIT_DNS_RECORDS           100         /* of one answer */
-#define LIMIT_DIAL_NEXT_MS          2000        /* until the next address is tried beside */
-#define LIMIT_DIAL_CONNECT_MS       30000
-#define LIMIT_DIAL_BUFFER           8192
-#define LIMIT_CLIENT_COMMAND_MS     300000  /* greeting and each command, RFC 5321 4.5.3.2 */
-#define LIMIT_CLIENT_DATA_MS        120000  /* DATA until 354 */
-#define LIMIT_CLIENT_BLOCK_MS       180000  /* a LIMIT_WRITE_CHUNK of the message */
-#define LIMIT_CLIENT_END_MS         600000  /* the end of the message until its answer */
-#define LIMIT_CLIENT_SESSION_MS     3600000 /* whatever is done in it */
-#define LIMIT_CLIENT_LAST_WORD_MS   1000    /* for the reply of a server that stopped reading */
-#define LIMIT_CLIENT_QUIT_MS        1000
-#define LIMIT_CLIENT_LINE           4096 /* of a reply */
-#define LIMIT_CLIENT_COMMAND        512  /* a command with AUTH's response, RFC 4954 4 */
-#define LIMIT_CLIENT_TRANSACTIONS   100
+#define LIMIT_RELAY_RECIPIENTS     100 /* of one transaction with another server */
+#define LIMIT_RELAY_TRIES          16
+#define LIMIT_RELAY_EVENTS         32
+#define LIMIT_RELAY_ANSWER         1000             /* bytes kept of a reply's text */
+#define LIMIT_RELAY_WAITING        4000             /* messages that are at edge */
+#define LIMIT_RELAY_MS             (90 * 60 * 1000) /* of one relay, hosts and recipients together */
+#define LIMIT_RELAY_SEND_MS        5000             /* until edge takes a request off its socket */
+#define LIMIT_RELAY_BYTES          (1024 * 1024)    /* a request, result or trail as bytes */
+#define LIMIT_RELAY_ARENA          (64 * 1024)      /* the arrays of one of them */
+#define LIMIT_RELAY_URL            2048
+#define LIMIT_RELAY_LOGIN          1024        /* a login, or its password */
+#define LIMIT_RELAY_MX_NAMES       (16 * 1024) /* all patterns of a request */
+#define LIMIT_RELAY_DETAIL         500         /* bytes kept of a line for engineers */
+#define LIMIT_RELAY_POLICY_TEXT    8192        /* bytes kept of a policy for a TLS report */
+#define LIMIT_RELAY_RUA            4096        /* all addresses of a TLSRPT record */
+#define LIMIT_HEALTH_TEXT          500
+#define LIMIT_STS_ID               32 /* RFC 8461 3.1 */
+#define LIMIT_RATCHET_TLS_SECONDS  (30 * 24 * 3600)
+#define LIMIT_STS_POLICY           (64 * 1024) /* RFC 8461 3.3 */
+#define LIMIT_STS_MX               64          /* patterns of one policy */
+#define LIMIT_STS_MAX_AGE          31557600    /* seconds, RFC 8461 3.2 */
+#define LIMIT_STS_FETCH_MS         30000
+#define LIMIT_STS_AGAIN_MS         300000 /* after a fetch that failed, RFC 8461 3.3 */
+#define LIMIT_STS_REFRESH          86400  /* seconds, RFC 8461 10.2 */
+#define LIMIT_TLSRPT_RUA           2048
+#define LIMIT_OUTBOUND_CONNECTIONS 100
+#define LIMIT_OUTBOUND_STACK       (512 * 1024)      /* a TLS handshake and an HTTPS fetch fit */
+#define LIMIT_OUTBOUND_IDLE_MS     10000             /* a thread without work */
+#define LIMIT_OUTBOUND_HOSTS       5                 /* connected for one message */
+#define LIMIT_OUTBOUND_ARENA       (4 * 1024 * 1024) /* look-ups and results of one message */
+#define LIMIT_OUTBOUND_KEPT        200
+#define LIMIT_OUTBOUND_KEPT_ALIKE  10    /* to one destination */
+#define LIMIT_OUTBOUND_KEEP_MS     5000  /* unused */
+#define LIMIT_DNS_MS               10000 /* one look-up */
+#define LIMIT_DNS_RECORDS          100   /* of one answer */
+#define LIMIT_DIAL_NEXT_MS         2000  /* until the next address is tried beside */
+#define LIMIT_DIAL_CONNECT_MS      30000
+#define LIMIT_DIAL_BUFFER          8192
+#define LIMIT_CLIENT_COMMAND_MS    300000  /* greeting and each command, RFC 5321 4.5.3.2 */
+#define LIMIT_CLIENT_DATA_MS       120000  /* DATA until 354 */
+#define LIMIT_CLIENT_BLOCK_MS      180000  /* a LIMIT_WRITE_CHUNK of the message */
+#define LIMIT_CLIENT_END_MS        600000  /* the end of the message until its answer */
+#define LIMIT_CLIENT_SESSION_MS    3600000 /* whatever is done in it */
+#define LIMIT_CLIENT_LAST_WORD_MS  1000    /* for the reply of a server that stopped reading */
+#define LIMIT_CLIENT_QUIT_MS       1000
+#define LIMIT_CLIENT_LINE          4096 /* of a reply */
+#define LIMIT_CLIENT_COMMAND       512  /* a command with AUTH's response, RFC 4954 4 */
+#define LIMIT_CLIENT_TRANSACTIONS  100
 
-#define LIMIT_REPORT_FULL           (64 * 1024) /* messages up to this are given back whole */
-#define LIMIT_SRS_DAYS              21
-#define LIMIT_SRS_LOCAL             192 /* many servers take more than the 64 of RFC 5321 */
-#define LIMIT_DKIM_RSA_BITS         2048
-#define LIMIT_DKIM_RSA_BITS_MOST    4096
-#define LIMIT_DKIM_SELECTOR         63   /* a DNS label */
-#define LIMIT_DKIM_PEM              8192 /* a private key's text */
-#define LIMIT_DKIM_SAME             20   /* fields of one name that are signed, from the last */
-#define LIMIT_DKIM_FIELD            (32 * 1024)
-#define LIMIT_QUEUE_DONE            20000 /* finished entries that are remembered */
+#define LIMIT_REPORT_FULL            (64 * 1024) /* messages up to this are given back whole */
+#define LIMIT_SRS_DAYS               21
+#define LIMIT_SRS_LOCAL              192 /* many servers take more than the 64 of RFC 5321 */
+#define LIMIT_DKIM_RSA_BITS          2048
+#define LIMIT_DKIM_RSA_BITS_MOST     4096
+#define LIMIT_DKIM_SELECTOR          63   /* a DNS label */
+#define LIMIT_DKIM_PEM               8192 /* a private key's text */
+#define LIMIT_DKIM_SAME              20   /* fields of one name that are signed, from the last */
+#define LIMIT_DKIM_FIELD             (32 * 1024)
+#define LIMIT_QUEUE_DONE             20000        /* finished entries that are remembered */
+#define LIMIT_PROVIDERS_TEXT         (256 * 1024) /* the list of providers */
+#define LIMIT_PROVIDERS              10000        /* domains in it */
+#define LIMIT_PROVIDERS_ARENA        (8 * 1024 * 1024)
+#define LIMIT_MEMORY_DOMAINS         4096 /* whose memory is at hand without the database */
+#define LIMIT_MEMORY_BYTES           (16 * 1024 * 1024) /* of all of them, policies included */
+#define LIMIT_MEMORY_REFRESH_SECONDS (24 * 3600)        /* until an unchanged success is noted */
+#define LIMIT_TALLY_WAITING          1000 /* counts that are not in the database yet */
+#define LIMIT_TALLY_FLUSH_SECONDS    60   /* and what a crash may lose of them */
+#define LIMIT_TALLY_ROWS             256 /* of one domain's day; the rest is counted without hosts */
+#define LIMIT_TALLY_TEXT             2048 /* of a policy, and of its addresses for reports */
+#define LIMIT_TALLY_SECONDS          (7 * 24 * 3600)   /* until an unsent report is forgotten */
+#define LIMIT_TLSRPT                 (4 * 1024 * 1024) /* a report, unpacked */
+#define LIMIT_TLSRPT_LINES           2000              /* of a report that is read */
+#define LIMIT_TLSRPT_DEPTH           32                /* of its JSON */
+#define LIMIT_TLSRPT_ARENA           (16 * 1024 * 1024)
 
 /* Delivery */
 #define LIMIT_DELIVERY_TARGETS 20000 /* mailboxes and foreign addresses one message goes to */
@@ -242,9 +268,9 @@
 #define LIMIT_CONFIG_SIZE   (256 * 1024)
 #define LIMIT_CONFIG_LIST   256 /* items of a list setting */
 #define LIMIT_CONFIG_ARENA  (1024 * 1024)
-#define LIMIT_NEAREST_WORD  64           /* longer words have no nearest match */
+#define LIMIT_NEAREST_WORD  64                /* longer words have no nearest match */
 #define LIMIT_AUTHORITIES   (8 * 1024 * 1024) /* the file of tls.ca */
-#define LIMIT_PEM_FILE      (256 * 1024) /* a certificate chain or key file */
+#define LIMIT_PEM_FILE      (256 * 1024)      /* a certificate chain or key file */
 #define LIMIT_IDENTITIES    64
 #define LIMIT_LISTENERS     128
 #define LIMIT_ROLE_START_MS 60000 /* from a role's start until it serves */

@@ -55,6 +55,9 @@ static const struct {
     {"directory: a forward without its account",
      "SELECT target FROM forward WHERE account NOT IN (SELECT id FROM account)",
      "DELETE FROM forward WHERE account NOT IN (SELECT id FROM account)"},
+    {"directory: a DKIM key without its domain",
+     "SELECT selector FROM dkim_key WHERE domain NOT IN (SELECT id FROM domain)",
+     "DELETE FROM dkim_key WHERE domain NOT IN (SELECT id FROM domain)"},
     {"directory: an alias domain of an alias domain",
      "SELECT d.name FROM domain d JOIN domain r ON r.id = d.alias_of WHERE r.alias_of IS NOT NULL",
      "UPDATE domain SET alias_of = (SELECT r.alias_of FROM domain r WHERE r.id = domain.alias_of) "

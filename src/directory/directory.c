@@ -3,21 +3,53 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/utf8.h"
 #include "directory/internal.h"
 
-static enum error load_decoy_key(struct directory *d)
+static enum error load_secret(struct directory *d, struct slice name, uint8_t *out, size_t size)
 {
     autosql *db = locked(d->reader);
     struct sql_query q = sql_query(db, Q_SETTING_GET);
-    sql_text(&q, SLICE("decoy_key"));
-    bool found = sql_row(&q);
-    if (found) {
-        struct slice key = sql_get(&q, 0);
-        memcpy(d->decoy_key, key.p, key.n < DECOY_KEY ? key.n : DECOY_KEY);
-    }
+    sql_text(&q, name);
+    bool found = sql_row(&q) && sql_get(&q, 0).n == size;
+    if (found)
+        memcpy(out, sql_get(&q, 0).p, size);
     enum error e = sql_done(&q);
-    return e == OK && !found ? ERR_IO : e;
+    return e == OK && !found ? ERR_NOTFOUND : e;
+}
+
+static enum error load_decoy_key(struct directory *d)
+{
+    enum error e = load_secret(d, SLICE("decoy_key"), d->decoy_key, sizeof d->decoy_key);
+    return e == ERR_NOTFOUND ? ERR_IO : e;
+}
+
+/* Drawn by whoever opens the database first; all others read the same. */
+static enum error load_srs_secret(struct directory *d)
+{
+    struct slice name = SLICE("srs_secret");
+    enum error e = load_secret(d, name, d->srs_secret, sizeof d->srs_secret);
+    if (e != ERR_NOTFOUND)
+        return e;
+    uint8_t drawn[DIRECTORY_SECRET];
+    random_bytes(drawn, sizeof drawn);
+    {
+        autosql *db = locked(d->writer);
+        struct sql_query q = sql_query(db, Q_SETTING_ADD);
+        sql_text(&q, name);
+        sql_blob(&q, drawn, sizeof drawn);
+        e = sql_run(&q);
+        mem_wipe(drawn, sizeof drawn);
+    }
+    if (e == OK)
+        e = load_secret(d, name, d->srs_secret, sizeof d->srs_secret);
+    return e == ERR_NOTFOUND ? ERR_IO : e;
+}
+
+void directory_srs_secret(struct directory *d, uint8_t out[DIRECTORY_SECRET])
+{
+    memcpy(out, d->srs_secret, DIRECTORY_SECRET);
 }
 
 static void forget_resolved(void *arg)
@@ -37,6 +69,8 @@ enum error directory_open(const char *path, struct directory **out)
         e = sql_open(path, &directory_spec, &d->reader);
     if (e == OK)
         e = load_decoy_key(d);
+    if (e == OK)
+        e = load_srs_secret(d);
     if (e != OK) {
         directory_close(d);
         return e;
@@ -55,6 +89,7 @@ void directory_close(struct directory *d)
     sql_close(d->writer);
     resolved_free(&d->resolved);
     mem_wipe(d->decoy_key, sizeof d->decoy_key);
+    mem_wipe(d->srs_secret, sizeof d->srs_secret);
     mem_free(d->path);
     mem_free(d);
 }

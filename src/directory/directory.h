@@ -9,6 +9,7 @@
 #define DEPESCHE_DIRECTORY_DIRECTORY_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/limits.h"
 
 struct directory;
@@ -51,12 +52,50 @@ struct domain {
 /* ERR_INPUT: not a domain; ERR_CONFLICT: exists; ERR_NOTFOUND: alias_of is not ours. */
 must_use enum error directory_domain_add(struct directory *d, struct slice name,
                                          struct slice alias_of);
-/* ERR_CONFLICT while accounts, aliases or alias domains stand in it. */
+/* Its keys go with it. ERR_CONFLICT while accounts, aliases or alias domains stand in it. */
 must_use enum error directory_domain_remove(struct directory *d, struct slice name);
 must_use enum error directory_domain_catch_all(struct directory *d, struct slice name,
                                                struct slice address /* empty: none */);
 must_use enum error directory_domain_list(struct directory *d, struct arena *a, struct domain **out,
                                           size_t *n);
+
+/* --- Keys --- */
+
+/* A DKIM key of one of our domains (an alias domain has its own), as far as others may see it. New
+ * keys wait as NEXT until their records are published, sign as ACTIVE, and stay listed as RETIRED
+ * so that mail under way can be verified. */
+enum dkim_state { DKIM_NEXT, DKIM_ACTIVE, DKIM_RETIRED };
+struct directory_dkim {
+    char domain[LIMIT_DOMAIN + 1];
+    char selector[LIMIT_DKIM_SELECTOR + 1];
+    bool ed25519; /* else RSA */
+    enum dkim_state state;
+    struct slice record; /* the TXT record's text */
+    int64_t created;
+    int64_t retired; /* 0: not yet */
+};
+/* Keeps new keys of one domain, all or none; key[i].domain, .created and .retired are not looked
+ * at. pem[i]: the private key. ERR_NOTFOUND: not one of our domains; ERR_CONFLICT: the domain has
+ * such a selector; ERR_INPUT: the selector is no DNS label. */
+must_use enum error directory_dkim_add(struct directory *d, struct slice domain,
+                                       const struct directory_dkim *key, const struct slice *pem,
+                                       size_t n);
+/* Of one domain, or of all (domain empty), by domain and age. Not the private keys. */
+must_use enum error directory_dkim_list(struct directory *d, struct slice domain, struct arena *a,
+                                        struct directory_dkim **out, size_t *n);
+/* The private key's PEM, appended; to be wiped by the caller (buf_wipe). ERR_NOTFOUND. */
+must_use enum error directory_dkim_private(struct directory *d, struct slice domain,
+                                           struct slice selector, struct buf *pem);
+/* The domain's next keys become active, and the active ones are retired. ERR_NOTFOUND: it has no
+ * next keys. `now`: wall seconds. */
+must_use enum error directory_dkim_switch(struct directory *d, struct slice domain, int64_t now);
+/* ERR_NOTFOUND also for an active key: it signs. */
+must_use enum error directory_dkim_remove(struct directory *d, struct slice domain,
+                                          struct slice selector);
+
+/* The installation's secret for SRS, drawn when the database was made. */
+enum { DIRECTORY_SECRET = 32 };
+void directory_srs_secret(struct directory *d, uint8_t out[DIRECTORY_SECRET]);
 
 /* --- Accounts --- */
 

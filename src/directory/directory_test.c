@@ -434,7 +434,7 @@ static void on_line(void *arg, const char *line)
 
 static void test_check(void **state)
 {
-    static const struct sql_spec raw = {NULL, 1, NULL, 0};
+    static const struct sql_spec raw = {NULL, 2, NULL, 0};
     assert_int_equal(directory_domain_add(d, SLICE("example.org"), SLICE("")), OK);
     add("anna@example.org");
     assert_int_equal(directory_alias_add(d, SLICE("a@example.org"), SLICE("anna@example.org")), OK);
@@ -451,16 +451,17 @@ static void test_check(void **state)
                               "PRAGMA foreign_keys = OFF;"
                               "INSERT INTO alias VALUES (1, 'anna', 'x@y.example');"
                               "INSERT INTO alias VALUES (77, 'lost', 'x@y.example');"
-                              "INSERT INTO forward VALUES (77, 'x@y.example');",
+                              "INSERT INTO forward VALUES (77, 'x@y.example');"
+                              "INSERT INTO dkim_key VALUES (77, 'lost', 0, 1, 'r', 'p', 1, 0);",
                               NULL, NULL),
                      OK);
     sql_close(db);
     assert_int_equal(directory_check(d, false, on_line, NULL, &bad), OK);
-    assert_true(bad >= 4);
+    assert_true(bad >= 5);
     lines = 0;
     assert_int_equal(directory_check(d, true, on_line, NULL, &bad), OK);
     assert_int_equal(bad, 1); /* a target that does not exist is for people to mend */
-    assert_int_equal(lines, 4);
+    assert_int_equal(lines, 5);
     assert_int_equal(directory_check(d, false, NULL, NULL, &bad), OK);
     assert_int_equal(bad, 1);
 
@@ -478,6 +479,94 @@ static void test_check(void **state)
     assert_int_equal(lines, 3);
 }
 
+static enum error add_key(const char *domain, const char *selector, enum dkim_state state)
+{
+    struct directory_dkim key = {.state = state, .record = SLICE("v=DKIM1; p=public")};
+    snprintf(key.selector, sizeof key.selector, "%s", selector);
+    struct slice pem = SLICE("private");
+    return directory_dkim_add(d, slice_str(domain), &key, &pem, 1);
+}
+
+static enum dkim_state state_of(const char *selector)
+{
+    autoarena a;
+    arena_init(&a, 100000);
+    struct directory_dkim *list;
+    size_t n;
+    assert_int_equal(directory_dkim_list(d, SLICE_NONE, &a, &list, &n), OK);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].selector, selector) == 0)
+            return list[i].state;
+    fail_msg("no key %s", selector);
+    return DKIM_NEXT;
+}
+
+static void test_dkim_keys(void **state)
+{
+    static const struct {
+        const char *domain, *selector;
+        enum error e;
+    } cases[] = {
+        {"example.org", "one", OK},
+        {"Example.ORG", "one", ERR_CONFLICT},
+        {"alias.example", "one", OK}, /* keys of its own */
+        {"nowhere.example", "one", ERR_NOTFOUND},
+        {"not a domain", "one", ERR_NOTFOUND},
+        {"example.org", "", ERR_INPUT},
+        {"example.org", "a;b", ERR_INPUT},
+        {"example.org", "-a", ERR_INPUT},
+    };
+    assert_int_equal(directory_domain_add(d, SLICE("example.org"), SLICE("")), OK);
+    assert_int_equal(directory_domain_add(d, SLICE("alias.example"), SLICE("example.org")), OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(add_key(cases[i].domain, cases[i].selector, DKIM_ACTIVE), cases[i].e);
+
+    autobuf pem = BUF_INIT(100);
+    assert_int_equal(directory_dkim_private(d, SLICE("example.org"), SLICE("one"), &pem), OK);
+    assert_true(slice_eq(buf_slice(&pem), SLICE("private")));
+    assert_int_equal(directory_dkim_private(d, SLICE("example.org"), SLICE("two"), &pem),
+                     ERR_NOTFOUND);
+
+    /* A switch without a next key leaves the active one alone. */
+    assert_int_equal(directory_dkim_switch(d, SLICE("example.org"), 77), ERR_NOTFOUND);
+    assert_int_equal(state_of("one"), DKIM_ACTIVE);
+    assert_int_equal(add_key("example.org", "two", DKIM_NEXT), OK);
+    assert_int_equal(directory_dkim_remove(d, SLICE("alias.example"), SLICE("one")), ERR_NOTFOUND);
+    assert_int_equal(directory_dkim_switch(d, SLICE("example.org"), 77), OK);
+    assert_int_equal(state_of("two"), DKIM_ACTIVE);
+
+    autoarena a;
+    arena_init(&a, 100000);
+    struct directory_dkim *list;
+    size_t n;
+    assert_int_equal(directory_dkim_list(d, SLICE("EXAMPLE.org"), &a, &list, &n), OK);
+    assert_int_equal(n, 2);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].selector, "one") == 0) {
+            assert_int_equal(list[i].state, DKIM_RETIRED);
+            assert_int_equal(list[i].retired, 77);
+            assert_true(slice_eq(list[i].record, SLICE("v=DKIM1; p=public")));
+        }
+    assert_int_equal(directory_dkim_remove(d, SLICE("example.org"), SLICE("one")), OK);
+
+    /* A domain's keys go with it. */
+    assert_int_equal(directory_domain_remove(d, SLICE("alias.example")), OK);
+    assert_int_equal(directory_dkim_list(d, SLICE_NONE, &a, &list, &n), OK);
+    assert_int_equal(n, 1);
+}
+
+static void test_secret(void **state)
+{
+    uint8_t first[DIRECTORY_SECRET], again[DIRECTORY_SECRET];
+    static const uint8_t nothing[DIRECTORY_SECRET];
+    directory_srs_secret(d, first);
+    assert_memory_not_equal(first, nothing, sizeof first);
+    directory_close(d);
+    assert_int_equal(directory_open(test_folder_file(&folder, "directory.db"), &d), OK);
+    directory_srs_secret(d, again);
+    assert_memory_equal(first, again, sizeof first);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3)
@@ -491,6 +580,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_forwards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_processes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dkim_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_secret, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

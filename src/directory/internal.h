@@ -39,6 +39,7 @@ struct directory {
     struct resolved_cache resolved;
     uint8_t decoy_key[DECOY_KEY]; /* chooses whose hash an unknown account pays for */
     char decoy_hash[128];         /* for when there is nobody */
+    uint8_t srs_secret[DIRECTORY_SECRET];
 };
 
 enum statement {
@@ -69,6 +70,13 @@ enum statement {
     Q_FORWARD_KEPT,
     Q_SETTING_GET,
     Q_SETTING_SET,
+    Q_SETTING_ADD,
+    Q_DKIM_ADD,
+    Q_DKIM_LIST,
+    Q_DKIM_PRIVATE,
+    Q_DKIM_RETIRE,
+    Q_DKIM_ACTIVATE,
+    Q_DKIM_REMOVE,
     Q_PASSWORD_SET,
     Q_PASSWORD_REPLACE,
     Q_PASSWORD_GET,

@@ -46,6 +46,16 @@ static const char *const schema[] = {
     "  key TEXT PRIMARY KEY,"
     "  value BLOB NOT NULL) WITHOUT ROWID;"
     "INSERT INTO setting VALUES ('decoy_key', randomblob(32));",
+    "CREATE TABLE dkim_key("
+    "  domain INTEGER NOT NULL REFERENCES domain(id) ON DELETE CASCADE,"
+    "  selector TEXT NOT NULL,"
+    "  ed25519 INTEGER NOT NULL CHECK(ed25519 IN (0, 1)),"
+    "  state INTEGER NOT NULL CHECK(state BETWEEN 0 AND 2),"
+    "  record TEXT NOT NULL,"
+    "  pem TEXT NOT NULL," /* private */
+    "  created INTEGER NOT NULL,"
+    "  retired INTEGER NOT NULL DEFAULT 0,"
+    "  PRIMARY KEY(domain, selector)) WITHOUT ROWID;",
 };
 
 static const char *const statements[] = {
@@ -84,6 +94,21 @@ static const char *const statements[] = {
     [Q_FORWARD_KEPT] = "SELECT forward_keep FROM account WHERE id = ?",
     [Q_SETTING_GET] = "SELECT value FROM setting WHERE key = ?",
     [Q_SETTING_SET] = "INSERT OR REPLACE INTO setting(key, value) VALUES (?, ?)",
+    [Q_SETTING_ADD] = "INSERT OR IGNORE INTO setting(key, value) VALUES (?, ?)",
+    [Q_DKIM_ADD] = "INSERT INTO dkim_key(domain, selector, ed25519, state, record, pem, created) "
+                   "SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM domain WHERE name = ?1",
+    [Q_DKIM_LIST] = "SELECT d.name, k.selector, k.ed25519, k.state, k.record, k.created, k.retired "
+                    "FROM dkim_key k JOIN domain d ON d.id = k.domain "
+                    "WHERE ?1 = '' OR d.name = ?1 ORDER BY d.name, k.created, k.selector",
+    [Q_DKIM_PRIVATE] = "SELECT pem FROM dkim_key WHERE selector = ?2 AND "
+                       "domain = (SELECT id FROM domain WHERE name = ?1)",
+    /* Both in one transaction, in this order. */
+    [Q_DKIM_RETIRE] = "UPDATE dkim_key SET state = 2, retired = ?2 WHERE state = 1 AND "
+                      "domain = (SELECT id FROM domain WHERE name = ?1)",
+    [Q_DKIM_ACTIVATE] = "UPDATE dkim_key SET state = 1 WHERE state = 0 AND "
+                        "domain = (SELECT id FROM domain WHERE name = ?1)",
+    [Q_DKIM_REMOVE] = "DELETE FROM dkim_key WHERE selector = ?2 AND state <> 1 AND "
+                      "domain = (SELECT id FROM domain WHERE name = ?1)",
     [Q_PASSWORD_SET] = "UPDATE account SET password = ?, epoch = epoch + 1, scram_salt = NULL, "
                        "scram_iterations = NULL, scram_sha_256_stored = NULL, "
                        "scram_sha_256_server = NULL, scram_sha_1_stored = NULL, "
