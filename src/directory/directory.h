@@ -49,6 +49,8 @@ struct domain {
     char alias_of[LIMIT_DOMAIN + 1];   /* "" or the domain whose local parts it shares */
     char catch_all[LIMIT_ADDRESS + 1]; /* "" or the address that gets what nobody else does */
 };
+/* The ASCII form (IDNA 2008) of a domain, lower case; ERR_INPUT for what is none. */
+must_use enum error mail_domain_parse(struct slice s, char out[LIMIT_DOMAIN + 1]);
 /* ERR_INPUT: not a domain; ERR_CONFLICT: exists; ERR_NOTFOUND: alias_of is not ours. */
 must_use enum error directory_domain_add(struct directory *d, struct slice name,
                                          struct slice alias_of);

@@ -103,8 +103,6 @@ struct mail_address {
 
 /* ERR_INPUT: not an address (RFC 5321 section 4.1.2, RFC 6531). */
 must_use enum error mail_address_parse(struct slice s, struct mail_address *out);
-/* The ASCII form (IDNA 2008) of a domain, lower case; ERR_INPUT for what is none. */
-must_use enum error mail_domain_parse(struct slice s, char out[LIMIT_DOMAIN + 1]);
 /* local@domain. ERR_INPUT when it is longer than an address may be. */
 must_use enum error mail_address_join(const char *local, const char *domain,
                                       char out[LIMIT_ADDRESS + 1]);
