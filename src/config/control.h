@@ -15,6 +15,9 @@
 enum control_kind {
     CONTROL_STATUS = 1,         /* answer: lines of `name value` */
     CONTROL_REMOVE_ACCOUNT = 2, /* u64 account: what the store holds of it is removed */
+    /* u8 enum queue_action, u8 1: everything, u64 entry, then recipient, sender, destination, each
+     * with a u32 length; answer: the number of recipients it was done to */
+    CONTROL_QUEUE = 3,
 };
 
 /* Makes the listening socket DIR/control (a stale one is replaced), mode 0600. */

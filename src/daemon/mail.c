@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/control.h"
+#include "daemon/outgoing.h"
 #include "daemon/role.h"
 #include "imap/imap.h"
 #include "message/charset.h"
@@ -27,6 +28,7 @@ struct mail {
     struct delivery_service delivery;
     struct smtp_submission submission;
     struct imap_service imap;
+    struct outgoing *outgoing;
     struct handover_server *handover; /* under lock */
     /* Held while the other role's new socket is taken over, and while guard and handover go away;
      * never while something is sent. Guards the four below. */
@@ -93,6 +95,18 @@ static void on_deliver(void *arg, const struct handover_envelope *e, struct slic
     for (size_t i = 0; i < e->n_recipients; i++)
         status[i] = as_handover(to[i].status);
     mem_free(to);
+}
+
+static void on_relayed(void *arg, void *token, const struct relay_result *r)
+{
+    struct mail *m = arg;
+    outgoing_relayed(m->outgoing, token, r);
+}
+
+static void on_health(void *arg, bool validates, struct slice text)
+{
+    struct mail *m = arg;
+    outgoing_health(m->outgoing, validates, text);
 }
 
 /* --- Bans of the whole machine: told to edge and to the supervisor's firewall --- */
@@ -227,8 +241,11 @@ static enum error run_command(struct mail *m, struct slice request, struct buf *
                    s.workers, s.idle_workers);
         buf_printf(answer, "accepted %llu\nrefused %llu\n", (unsigned long long)s.accepted,
                    (unsigned long long)s.refused);
+        outgoing_status(m->outgoing, answer);
         return OK;
     }
+    if (kind == CONTROL_QUEUE)
+        return outgoing_command(m->outgoing, c.rest, answer);
     if (kind == CONTROL_REMOVE_ACCOUNT) {
         uint64_t account = cur_u64(&c);
         if (!cur_ok(&c) || !cur_end(&c))
@@ -400,6 +417,7 @@ static void tend(void *arg)
 {
     struct mail *m = arg;
     store_tend(m->store);
+    outgoing_tend(m->outgoing);
     mem_trim();
 }
 
@@ -459,6 +477,7 @@ int mail_main(const struct role_start *start)
      * process is a safe one. */
     if (!told || !handover_server_free(h, (int)start->config->stop_seconds * 1000))
         return 0;
+    outgoing_free(mail.outgoing, (int)start->config->stop_seconds * 1000);
     login_free(mail.login);
     store_close(mail.store);
     directory_close(mail.directory);

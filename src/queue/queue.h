@@ -54,6 +54,7 @@ struct queue_notice {
 struct queue_options {
     struct store *store;
     struct memory *memory;
+    const struct providers *providers; /* must stay */
     const char *host;
     const struct queue_transport *transports; /* must stay */
     size_t n_transports;
