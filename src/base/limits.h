@@ -195,7 +195,6 @@
 #define LIMIT_RELAY_MX_NAMES       (16 * 1024) /* all patterns of a request */
 #define LIMIT_RELAY_DETAIL         500         /* bytes kept of a line for engineers */
 #define LIMIT_RELAY_POLICY_TEXT    8192        /* bytes kept of a policy for a TLS report */
-#define LIMIT_RELAY_RUA            4096        /* all addresses of a TLSRPT record */
 #define LIMIT_HEALTH_TEXT          500
 #define LIMIT_STS_ID               32 /* RFC 8461 3.1 */
 #define LIMIT_RATCHET_TLS_SECONDS  (30 * 24 * 3600)
@@ -216,6 +215,9 @@
 #define LIMIT_OUTBOUND_KEEP_MS     5000  /* unused */
 #define LIMIT_DNS_MS               10000 /* one look-up */
 #define LIMIT_DNS_RECORDS          100   /* of one answer */
+#define LIMIT_DNS_NAME             253   /* as text without the last dot, RFC 1035 2.3.4 */
+#define LIMIT_DNS_ANCHOR           65536 /* the file of trust anchors */
+#define LIMIT_DNS_PROOF_TEXT       1000
 #define LIMIT_DIAL_NEXT_MS         2000  /* until the next address is tried beside */
 #define LIMIT_DIAL_CONNECT_MS      30000
 #define LIMIT_DIAL_BUFFER          8192
