@@ -241,9 +241,9 @@
 #define LIMIT_DKIM_PEM               8192 /* a private key's text */
 #define LIMIT_DKIM_SAME              20   /* fields of one name that are signed, from the last */
 #define LIMIT_DKIM_FIELD             (32 * 1024)
-#define LIMIT_SIGNING_MS            5000 /* until changed keys sign */
-#define LIMIT_SIGNATURES            4    /* of one message */
-#define LIMIT_SIGNING_ARENA         (16 * 1024 * 1024)
+#define LIMIT_SIGNING_MS             5000 /* until changed keys sign */
+#define LIMIT_SIGNATURES             4    /* of one message */
+#define LIMIT_SIGNING_ARENA          (16 * 1024 * 1024)
 #define LIMIT_QUEUE_DONE             20000        /* finished entries that are remembered */
 #define LIMIT_PROVIDERS_TEXT         (256 * 1024) /* the list of providers */
 #define LIMIT_PROVIDERS              10000        /* domains in it */

@@ -224,15 +224,36 @@ static struct slice prefix_of(struct run *r, const struct place *p)
     return s;
 }
 
-/* The queue's body has no prefix, so what goes out is made one piece with its trace. A forward
- * carries the mark by which its loop is seen; with several recipients that would tell one of the
- * others, and only the count of hops ends the loop. */
+/* Signatures of what is put into the queue. Only what an account submits, or this server writes,
+ * may relay. */
+static bool sign(struct run *r, struct buf *out)
+{
+    const struct delivery_request *rq = r->rq;
+    const struct signing_request sr = {
+        .raw = rq->raw, .sender = rq->sender, .ours = rq->may_relay, .at = rq->received};
+    if (!r->service->signing)
+        return true;
+    enum error e = signing_sign(r->service->signing, &sr, out);
+    if (e != OK)
+        log_error("delivery.unsigned", log_slice("from", rq->sender),
+                  log_text("error", error_name(e)));
+    return e == OK;
+}
+
+/* The queue's body has no prefix, so what goes out is made one piece with its signatures, which
+ * stand in front of all that they do not cover, and its trace. A forward carries the mark by which
+ * its loop is seen; with several recipients that would tell one of the others, and only the count
+ * of hops ends the loop. */
 static bool make_whole(struct run *r, bool forward)
 {
     struct delivery_request *rq = r->rq;
-    buf_init(&r->whole, rq->raw.n + LIMIT_DELIVERY_TRACE);
-    if (rq->trace.n == 0 && !forward)
+    autobuf signatures = BUF_INIT(LIMIT_SIGNATURES * LIMIT_DKIM_FIELD);
+    if (!sign(r, &signatures))
+        return false;
+    buf_init(&r->whole, rq->raw.n + signatures.n + LIMIT_DELIVERY_TRACE);
+    if (rq->trace.n == 0 && !forward && signatures.n == 0)
         return true;
+    buf_add(&r->whole, buf_slice(&signatures));
     if (forward && rq->n_recipients == 1) {
         buf_lit(&r->whole, "Delivered-To: ");
         buf_add(&r->whole, rq->recipients[0].address);

@@ -6,12 +6,14 @@
 #define DEPESCHE_FILTER_DELIVERY_H
 
 #include "directory/directory.h"
+#include "filter/signing.h"
 #include "store/store.h"
 
 struct delivery_service {
     struct store *store;
     struct directory *directory;
-    const char *host; /* this server's name, for trace fields */
+    const char *host;        /* this server's name, for trace fields */
+    struct signing *signing; /* NULL: what leaves is not signed */
 };
 
 enum delivery_status {
