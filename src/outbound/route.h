@@ -10,13 +10,15 @@
 
 struct route_host {
     struct slice name;      /* as in the MX record, lower case A-labels; or "[192.0.2.1]" */
-    struct slice canonical; /* behind CNAMEs, when the whole chain is secure; else = name */
+    struct slice canonical; /* behind CNAMEs; worth something only with address_secure */
     uint16_t preference;
-    bool name_secure; /* the name itself came by a secure answer (or is the secure domain itself) */
-    bool address_secure;           /* A and AAAA answers, with CNAMEs, are secure */
-    struct ip ip[ROUTE_ADDRESSES]; /* IPv6 first */
+    bool name_secure;    /* the name itself came by a secure answer, or from the configuration */
+    bool literal;        /* an address, no name: nothing can be known about it by DNS */
+    bool address_secure; /* A and AAAA answers, with CNAMEs, are secure */
+    bool alias_secure;   /* ... are not, but `name` is an alias and that much is secure */
+    struct ip ip[ROUTE_ADDRESSES]; /* IPv6 first, then by turns (RFC 8305 4) */
     size_t n_ips;
-    enum problem problem; /* DNS, BOGUS, NO_HOST: not to be tried now */
+    enum problem problem; /* DNS, BOGUS, NO_HOST, DANE_LOOKUP: not to be tried now */
     bool permanent;       /* of the problem */
     struct slice detail;
 };
@@ -24,9 +26,12 @@ struct route_host {
 struct route {
     struct route_host *host; /* in the order to try: by preference, equal ones shuffled */
     size_t n;
-    bool mx_secure;       /* the MX answer (or its denial) is secure */
-    bool implicit;        /* no MX: the domain itself */
-    enum problem problem; /* DNS, BOGUS, NO_DOMAIN, NO_HOST, NULL_MX, LOOP: nothing to try */
+    bool by_name;           /* one host by rq->host, or an address literal: no MX was asked */
+    bool mx_secure;         /* the MX answer (or its denial) is secure */
+    bool implicit;          /* no MX: the domain itself */
+    bool validates;         /* our resolver proved that it validates (dns_validates) */
+    struct slice canonical; /* the domain behind CNAMEs when mx_secure, else the domain */
+    enum problem problem;   /* DNS, BOGUS, NO_DOMAIN, NO_HOST, NULL_MX, LOOP: nothing to try */
     bool permanent;
     struct slice detail;
 };
