@@ -359,8 +359,10 @@ static enum error open_all(struct mail *m, const struct config *c)
         e = open_store(m, c);
     if (!e)
         e = login_new(m->directory, atomic_load(&m->guard), &m->login);
-    m->delivery =
-        (struct delivery_service){.store = m->store, .directory = m->directory, .host = c->host};
+    m->delivery = (struct delivery_service){.store = m->store,
+                                            .directory = m->directory,
+                                            .host = c->host,
+                                            .signing = signing_new(m->directory)};
     m->submission = (struct smtp_submission){
         .host = c->host,
         .limits = {.message_size = c->message_size, .recipients = (uint32_t)c->recipients},
@@ -480,6 +482,7 @@ int mail_main(const struct role_start *start)
     outgoing_free(mail.outgoing, (int)start->config->stop_seconds * 1000);
     login_free(mail.login);
     store_close(mail.store);
+    signing_free(mail.delivery.signing);
     directory_close(mail.directory);
     guard_close(g);
     log_info("mail.stopped");
