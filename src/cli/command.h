@@ -123,5 +123,10 @@ int command_ban_lift(struct call *c);
 int command_ban_why(struct call *c);
 int command_queue_list(struct call *c);
 int command_queue_show(struct call *c);
+int command_queue_why(struct call *c);
+int command_queue_retry(struct call *c);
+int command_queue_hold(struct call *c);
+int command_queue_release(struct call *c);
+int command_queue_cancel(struct call *c);
 
 #endif

@@ -1,14 +1,13 @@
 /* `depesche queue`: mail that waits for its way out. */
+#include "cli/queue.h"
 #include "base/clock.h"
-#include "cli/command.h"
 #include "cli/output.h"
 #include "queue/describe.h"
 
-/* Ids look the same in lists, logs and as an argument: hexadecimal. */
 static void output_id(struct output *o, uint64_t id)
 {
-    char text[20];
-    snprintf(text, sizeof text, "%llx", (unsigned long long)id);
+    char text[QUEUE_ID_TEXT];
+    queue_id_print(id, text);
     output_str(o, text);
 }
 
@@ -17,55 +16,65 @@ static void output_sender(struct output *o, struct slice sender)
     output_text(o, sender.n ? sender : SLICE("<>"));
 }
 
+struct listing {
+    struct output o;
+    struct queue_selector selector;
+    unsigned states; /* a bit for each enum queue_state */
+};
+
 static bool list_entry(void *arg, const struct queue_entry *e)
 {
-    struct output *o = arg;
+    struct listing *l = arg;
     for (size_t i = 0; i < e->n_recipients; i++) {
         const struct queue_recipient *r = &e->recipients[i];
-        output_id(o, e->id);
-        output_time(o, e->created);
-        output_number(o, e->size);
-        output_sender(o, e->sender);
-        output_text(o, r->address);
-        output_str(o, queue_state_name(r->state));
-        output_number(o, r->attempts);
-        output_time(o, r->next_attempt);
-        output_text(o, r->last_answer);
+        if (!(l->states & 1u << r->state) ||
+            !queue_selects(&l->selector, e->id, e->sender, r->address))
+            continue;
+        output_id(&l->o, e->id);
+        output_time(&l->o, e->created);
+        output_number(&l->o, e->size);
+        output_sender(&l->o, e->sender);
+        output_text(&l->o, r->address);
+        output_str(&l->o, queue_state_name(r->state));
+        output_number(&l->o, r->attempts);
+        output_time(&l->o, r->next_attempt);
+        output_text(&l->o, r->last_answer);
     }
     return true;
+}
+
+/* Without a wish: what is not finished. */
+static unsigned states_wanted(const struct call *c)
+{
+    unsigned states = 0;
+    if (call_has(c, "held"))
+        states |= 1u << QUEUE_HELD;
+    if (call_has(c, "broken"))
+        states |= 1u << QUEUE_BROKEN;
+    if (call_has(c, "finished"))
+        states |= 1u << QUEUE_DELIVERED | 1u << QUEUE_RETURNED | 1u << QUEUE_CANCELLED;
+    return states ? states : 1u << QUEUE_WAITING | 1u << QUEUE_HELD | 1u << QUEUE_BROKEN;
 }
 
 int command_queue_list(struct call *c)
 {
     static const char *const columns[] = {"id",    "created",  "size", "sender",     "recipient",
                                           "state", "attempts", "next", "last_answer"};
+    struct listing l = {.states = states_wanted(c)};
     struct store *s;
+    int status;
+    if (!queue_selection(c, &l.selector, &status))
+        return status;
     if (!call_store(c, &s))
         return REFUSED;
-    struct output o;
-    output_table(&o, c->json, columns, 9);
-    enum error e = store_queue_list(s, 0, list_entry, &o);
+    output_table(&l.o, c->json, columns, 9);
+    enum error e = store_queue_list(s, 0, list_entry, &l);
     store_close(s);
     if (e)
         return refuse("the queue cannot be read (%s); `depesche doctor` looks closer",
                       error_name(e));
-    output_print(&o);
+    output_print(&l.o);
     return DONE;
-}
-
-static bool read_id(const char *text, uint64_t *out)
-{
-    uint64_t n = 0;
-    size_t i = 0;
-    for (; text[i]; i++) {
-        char b = (char)ascii_lower((uint8_t)text[i]);
-        int digit = b >= '0' && b <= '9' ? b - '0' : b >= 'a' && b <= 'f' ? b - 'a' + 10 : -1;
-        if (digit < 0 || i == 16)
-            return false;
-        n = n << 4 | (unsigned)digit;
-    }
-    *out = n;
-    return i > 0;
 }
 
 static void print_recipients(const struct queue_entry *q)
@@ -110,17 +119,20 @@ int command_queue_show(struct call *c)
     static const char *const columns[] = {"id",          "created", "size",       "sender",
                                           "require_tls", "account", "recipients", "state",
                                           "next",        "header" /* JSON */};
-    uint64_t id;
+    struct queue_selector selector;
     struct store *s;
-    struct queue_entry q;
-    if (!read_id(c->args[0], &id))
-        return wrong_usage("expected an id as in `depesche queue list`, found '%s'", c->args[0]);
+    struct queue_entry q = {0};
+    int status;
+    if (!queue_selection(c, &selector, &status))
+        return status;
     if (!call_store(c, &s))
         return REFUSED;
-    enum error e = store_queue_get(s, id, &c->arena, &q);
+    enum error e = store_queue_get(s, selector.entry, &c->arena, &q);
     struct store_body body = {0};
     if (!e)
-        e = store_queue_body(s, id, &body);
+        e = store_queue_body(s, selector.entry, &body);
+    if (e == ERR_NOTFOUND && q.id == selector.entry) /* finished: the message is gone */
+        e = OK;
     if (e) {
         store_close(s);
         if (e == ERR_NOTFOUND)

@@ -73,6 +73,28 @@ static const struct option remove_options[] = {
 };
 
 #define MANY CALL_VALUES
+#define QUEUE_SELECT                                                                               \
+    {"recipient", "ADDRESS", "Only mail to this address."},                                        \
+        {"sender", "ADDRESS", "Only mail from this envelope sender."},                             \
+    {                                                                                              \
+        "destination", "DOMAIN", "Only mail to addresses of this domain."                          \
+    }
+static const struct option queue_select_options[] = {QUEUE_SELECT, {0}};
+static const struct option queue_which_options[] = {
+    QUEUE_SELECT,
+    {"all", NULL, "All mail in the queue."},
+    {0},
+};
+static const struct option queue_list_options[] = {
+    QUEUE_SELECT,
+    {"held", NULL, "Only what is held."},
+    {"broken", NULL, "Only what is set aside because it cannot be used."},
+    {"finished", NULL, "What left or came back lately."},
+    {0},
+};
+#define QUEUE_WHICH                                                                                \
+    "What is given must all fit: an ID, recipient, sender, destination. The server must run."
+
 const struct command commands[] = {
     {"demo", NULL, "", 0, 0, "Serve a complete private installation on loopback",
      "Makes an installation in one folder, with an authority of its own, the domain example.org "
@@ -144,10 +166,21 @@ const struct command commands[] = {
     {"ban", "why", "ADDRESS", 1, 1, "Show the wrong passwords that came from an address", NULL,
      NULL, command_ban_why},
 
-    {"queue", "list", "", 0, 0, "List the mail that waits for its way out", NULL, NULL,
-     command_queue_list},
+    {"queue", "list", "", 0, 0, "List the mail that waits for its way out", NULL,
+     queue_list_options, command_queue_list},
     {"queue", "show", "ID", 1, 1, "Show a waiting message's envelope and header", NULL, NULL,
      command_queue_show},
+    {"queue", "why", "[ID]", 0, 1, "Explain what was tried, how safely, and what happens next",
+     "Also of mail that left already, for the time of sending.keep_results.", queue_select_options,
+     command_queue_why},
+    {"queue", "retry", "[ID]", 0, 1, "Try mail again at once", QUEUE_WHICH, queue_which_options,
+     command_queue_retry},
+    {"queue", "hold", "[ID]", 0, 1, "Keep mail back until it is released", QUEUE_WHICH,
+     queue_which_options, command_queue_hold},
+    {"queue", "release", "[ID]", 0, 1, "Let mail go on that was held", QUEUE_WHICH,
+     queue_which_options, command_queue_release},
+    {"queue", "cancel", "[ID]", 0, 1, "Remove mail from the queue; nobody is told", QUEUE_WHICH,
+     queue_which_options, command_queue_cancel},
 
     {"doctor", NULL, "", 0, 0, "Examine databases, certificates, permissions and ports", NULL,
      doctor_options, command_doctor},

@@ -106,7 +106,8 @@ enum error outgoing_prepare(const struct config *c, struct outgoing **out)
 
 /* --- The queue's ways out --- */
 
-static enum error send(void *arg, const struct relay_request *rq, struct slice raw, void *token)
+static enum error send_relay(void *arg, const struct relay_request *rq, struct slice raw,
+                             void *token)
 {
     struct outgoing *o = arg;
     return handover_relay(o->handover, rq, raw, token);
@@ -143,7 +144,7 @@ enum error outgoing_open(struct outgoing *o, const struct delivery_service *deli
         .give_up = (int64_t)c->give_up,
         .delay_notice = (int64_t)c->delay_notice,
         .keep_results = (int64_t)c->keep_results,
-        .send = send,
+        .send = send_relay,
         .tell = tell,
         .arg = o,
     };
@@ -199,9 +200,9 @@ enum error outgoing_command(struct outgoing *o, struct slice request, struct buf
     enum error e = queue_do(o->queue, (enum queue_action)action, &s, &n);
     log_info("queue.command", log_u64("action", action), log_u64("entry", s.entry),
              log_u64("recipients", n), log_text("error", error_name(e)));
-    if (e == OK)
-        buf_dec(answer, n);
-    return e;
+    if (e == OK || e == ERR_NOTFOUND) /* nothing fits: none */
+        buf_dec(answer, e == OK ? n : 0);
+    return e == ERR_NOTFOUND ? OK : e;
 }
 
 void outgoing_status(struct outgoing *o, struct buf *out)

@@ -96,6 +96,9 @@ struct queue_selector {
         destination; /* empty: any; without case; destination: a domain */
     bool all;        /* must be set when nothing else is */
 };
+/* Does it fit every member given? (select.c) */
+bool queue_selects(const struct queue_selector *s, uint64_t entry, struct slice sender,
+                   struct slice recipient);
 /* Durable on return. *n: recipients it was done to. CANCEL removes without a bounce; RETRY makes
  * due now (also of a broken one). ERR_NOTFOUND: none fits. */
 must_use enum error queue_do(struct queue *q, enum queue_action action,
