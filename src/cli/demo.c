@@ -182,15 +182,22 @@ static bool write_config(struct demo *d, const struct config *earlier)
     buf_printf(&text,
                "# A demo's configuration, written by `depesche demo`, which writes it anew when\n"
                "# --ports or --trust are given. `depesche help config` lists all settings.\n\n"
-               "[server]\nhost = mail." DEMO_DOMAIN "\ndata = %s/data\nrun = %s/run\n"
-               "postmaster = anna@" DEMO_DOMAIN "\n",
-               d->dir, d->dir);
+               "[server]\nhost = mail." DEMO_DOMAIN "\ndata = %s/data\nedge_data = %s/edge\n"
+               "run = %s/run\npostmaster = anna@" DEMO_DOMAIN "\n",
+               d->dir, d->dir, d->dir);
     print_users(d, &text);
     buf_printf(&text,
                "\n[listen]\naddress = 127.0.0.1, ::1\nsmtp = %u\nsubmission = %u\n"
                "submissions = %u\nimap = %u\nimaps = %u\n",
                d->base + 25, d->base + 587, d->base + 465, d->base + 143, d->base + 993);
     buf_printf(&text, "\n[tls]\ncertificate = %s/server.pem %s/server.key\n", d->dir, d->dir);
+    /* Its domain is not its own: nothing leaves for the world by accident. */
+    buf_printf(
+        &text,
+        "\n[dns]\n# A demo asks a name server of yours on loopback, or nobody: mail to others "
+        "waits in the queue.\n# Take the three lines away to ask the real DNS, and mail "
+        "leaves for the world.\nforwarder = 127.0.0.1@%u\nknown_good =\nknown_bad =\n",
+        d->base + 53);
     buf_lit(&text, "\n[guard]\nfirewall = no\n");
     print_trusted(d, earlier, &text);
     /* Refused before it is written: a wrong --trust must not stay behind. */

@@ -11,12 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAIL_USER "depesche"
-#define EDGE_USER "depesche-edge"
-#define CONF_DIR  "/etc/depesche"
-#define DATA_DIR  "/var/lib/depesche"
-#define UNIT_PATH "/etc/systemd/system/depesche.service"
-#define SELF_DAYS 825
+#define MAIL_USER     "depesche"
+#define EDGE_USER     "depesche-edge"
+#define CONF_DIR      "/etc/depesche"
+#define DATA_DIR      "/var/lib/depesche"
+#define EDGE_DATA_DIR "/var/lib/depesche-edge"
+#define UNIT_PATH     "/etc/systemd/system/depesche.service"
+#define SELF_DAYS     825
 
 struct setup {
     struct call *call;
@@ -132,14 +133,15 @@ static bool make_users(struct setup *s)
     return true;
 }
 
-static bool make_folder(struct setup *s, const char *path, mode_t mode, bool for_mail)
+/* owner NULL: root. */
+static bool make_folder(struct setup *s, const char *path, mode_t mode, const char *owner)
 {
     const char *at = place(s, path);
     bool there = exists(at);
     if (!there && !make_folders(at, mode))
         return false;
-    if (for_mail && !s->root[0]) {
-        struct passwd *p = getpwnam(MAIL_USER);
+    if (owner && !s->root[0]) {
+        struct passwd *p = getpwnam(owner);
         if (!p || chown(at, p->pw_uid, p->pw_gid) != 0) {
             refuse("%s: %s", at, strerror(errno));
             return false;
@@ -323,10 +325,11 @@ int command_setup(struct call *c)
         return REFUSED;
     umask(022);
     printf("Depesche on %s:\n", s->host);
-    bool good = make_users(s) && make_folder(s, CONF_DIR, 0755, false) &&
-                make_folder(s, CONF_DIR "/tls", 0700, false) &&
-                make_folder(s, DATA_DIR, 0700, true) && make_certificate(s) && make_config(s) &&
-                in_own_process(s) && make_unit(s);
+    bool good = make_users(s) && make_folder(s, CONF_DIR, 0755, NULL) &&
+                make_folder(s, CONF_DIR "/tls", 0700, NULL) &&
+                make_folder(s, DATA_DIR, 0700, MAIL_USER) &&
+                make_folder(s, EDGE_DATA_DIR, 0700, EDGE_USER) && make_certificate(s) &&
+                make_config(s) && in_own_process(s) && make_unit(s);
     mem_wipe(s->password, sizeof s->password);
     if (!good)
         return REFUSED;
