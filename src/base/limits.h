@@ -245,6 +245,12 @@
 #define LIMIT_SIGNATURES             4    /* of one message */
 #define LIMIT_SIGNING_ARENA          (16 * 1024 * 1024)
 #define LIMIT_QUEUE_DONE             20000        /* finished entries that are remembered */
+#define LIMIT_QUEUE_PROBE_SECONDS    900 /* until a destination that failed is tried again */
+#define LIMIT_QUEUE_LOOK_SECONDS     600 /* between two looks for what is too old */
+#define LIMIT_QUEUE_SOON_SECONDS     10  /* when nothing is known of an attempt */
+#define LIMIT_QUEUE_SETTLE           256 /* results that are settled together */
+#define LIMIT_QUEUE_ARENA            (64 * 1024 * 1024) /* one entry with its recipients */
+#define LIMIT_QUEUE_TRAIL            (32 * 1024) /* kept of a recipient's last attempt */
 #define LIMIT_PROVIDERS_TEXT         (256 * 1024) /* the list of providers */
 #define LIMIT_PROVIDERS              10000        /* domains in it */
 #define LIMIT_PROVIDERS_ARENA        (8 * 1024 * 1024)
