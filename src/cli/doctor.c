@@ -144,6 +144,38 @@ static void look_at_ports(struct doctor *d)
     }
 }
 
+/* What the running server says of itself: the value behind `name` in its lines. */
+static struct slice told(struct slice lines, struct slice name)
+{
+    struct slice line;
+    while (slice_line(&lines, &line))
+        if (line.n > name.n && line.p[name.n] == ' ' && slice_starts(line, name))
+            return slice_from(line, name.n + 1);
+    return SLICE("");
+}
+
+static void look_at_sending(struct doctor *d, struct slice status)
+{
+    struct slice validates = told(status, SLICE("dns_validates"));
+    struct slice proof = told(status, SLICE("dns_proof"));
+    struct slice broken = told(status, SLICE("queue_broken"));
+    if (slice_eq(validates, SLICE("yes")))
+        found(d, "dns", GOOD, "%.*s", SLICE_FMT(proof));
+    else if (slice_eq(validates, SLICE("no")))
+        found(d, "dns", BAD,
+              "%.*s; until the resolver validates, mail to destinations with DANE waits",
+              SLICE_FMT(proof));
+    else
+        found(d, "dns", WARN, "the server has not looked yet whether its resolver validates");
+    if (broken.n && !slice_eq(broken, SLICE("0")))
+        found(d, "queue", WARN, "%.*s recipients are set aside; `depesche queue list --broken`",
+              SLICE_FMT(broken));
+    else
+        found(d, "queue", GOOD, "%.*s recipients wait, %.*s destinations do not answer",
+              SLICE_FMT(told(status, SLICE("queue_recipients"))),
+              SLICE_FMT(told(status, SLICE("queue_failing"))));
+}
+
 static void look_at_server(struct doctor *d)
 {
     struct buf request = BUF_INIT(16), answer = BUF_INIT(4096);
@@ -155,8 +187,10 @@ static void look_at_server(struct doctor *d)
         found(d, "server", WARN, "does not run; `systemctl start depesche` starts it");
     else if (e)
         found(d, "server", BAD, "does not answer on its control socket (%s)", error_name(e));
-    else if (slice_line(&rest, &line))
+    else if (slice_line(&rest, &line)) {
         found(d, "server", GOOD, "runs, %.*s", SLICE_FMT(line));
+        look_at_sending(d, rest);
+    }
     buf_free(&request);
     buf_free(&answer);
 }

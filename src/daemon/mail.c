@@ -436,14 +436,24 @@ static enum error mail_serve(struct mail *m, const struct role_start *start)
     setenv("SQLITE_TMPDIR", c->data, 1);
     charset_prepare(); /* from files that the sandbox hides */
     const struct role_kind kind = {"mail", TLS_FOR_USERS, c->data, false};
-    enum error e = role_begin(&m->role, start, &kind);
+    enum error e = outgoing_prepare(c, &m->outgoing);
+    if (!e)
+        e = role_begin(&m->role, start, &kind);
     if (!e)
         e = open_all(m, c);
+    if (!e)
+        e = outgoing_open(m->outgoing, &m->delivery);
     if (e)
         return e;
-    struct handover_service service = {.resolve = on_resolve, .deliver = on_deliver, .arg = m};
+    struct handover_service service = {.resolve = on_resolve,
+                                       .deliver = on_deliver,
+                                       .relayed = on_relayed,
+                                       .health = on_health,
+                                       .arg = m};
     struct handover_server *h;
     e = handover_server_new(start->handover, &service, &h);
+    if (!e)
+        e = outgoing_run(m->outgoing, h);
     if (e)
         return e;
     m->handover = h;
