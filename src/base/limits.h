@@ -220,7 +220,13 @@
 #define LIMIT_DNS_PROOF_TEXT       1000
 #define LIMIT_DIAL_NEXT_MS         2000  /* until the next address is tried beside */
 #define LIMIT_DIAL_CONNECT_MS      30000
-#define LIMIT_DIAL_BUFFER          8192
+#define LIMIT_DIAL_BUFFER          8192          /* a line */
+#define LIMIT_DIAL_GATHER          (1024 * 1024) /* written, and not yet taken */
+#define LIMIT_DIAL_ADDRESSES       32            /* of one host that are tried */
+#define LIMIT_TLS_CHAIN            (100 * 1024)  /* the certificates another server sends */
+#define LIMIT_TLS_CHAIN_DEPTH      10
+#define LIMIT_HTTPS_URL            2000
+#define LIMIT_HTTPS_HEADER         (64 * 1024) /* of an answer */
 #define LIMIT_CLIENT_COMMAND_MS    300000  /* greeting and each command, RFC 5321 4.5.3.2 */
 #define LIMIT_CLIENT_DATA_MS       120000  /* DATA until 354 */
 #define LIMIT_CLIENT_BLOCK_MS      180000  /* a LIMIT_WRITE_CHUNK of the message */
