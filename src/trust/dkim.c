@@ -224,8 +224,7 @@ static enum error put_field(const struct dkim_signature *s, const struct signing
 static bool is_name(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!ascii_alpha(s.p[i]) && !ascii_digit(s.p[i]) && s.p[i] != '-' && s.p[i] != '.' &&
-            s.p[i] != '_')
+        if (!ascii_alpha(s.p[i]) && !ascii_digit(s.p[i]) && s.p[i] != '-' && s.p[i] != '.')
             return false;
     return s.n > 0 && s.n <= LIMIT_DOMAIN;
 }
