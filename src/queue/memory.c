@@ -120,7 +120,6 @@ enum error memory_open(const char *path, struct memory **out)
     enum error e = sql_open(path, &memory_spec, &m->writer);
     if (e == OK)
         e = sql_open(path, &memory_spec, &m->reader);
-    /* Until the watch runs nothing is cached; it compares with this count. */
     if (e == OK)
         m->words = count_words(m);
     if (e == OK)
