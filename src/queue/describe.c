@@ -11,6 +11,12 @@ const char *queue_state_name(enum queue_state s)
         return "held";
     case QUEUE_BROKEN:
         return "broken";
+    case QUEUE_DELIVERED:
+        return "delivered";
+    case QUEUE_RETURNED:
+        return "returned";
+    case QUEUE_CANCELLED:
+        return "cancelled";
     }
     return "unknown";
 }
@@ -48,6 +54,13 @@ void queue_describe(const struct queue_recipient *r, int64_t now, struct buf *ou
         break;
     case QUEUE_BROKEN:
         buf_printf(out, "cannot be sent as it is, after %lu attempts", (unsigned long)r->attempts);
+        break;
+    case QUEUE_DELIVERED:
+    case QUEUE_RETURNED:
+    case QUEUE_CANCELLED:
+        buf_str(out, queue_state_name(r->state));
+        buf_lit(out, " at ");
+        date_print_iso(r->next_attempt, out);
         break;
     }
     if (r->last_answer.n > 0)
