@@ -206,7 +206,10 @@
 #define LIMIT_STS_REFRESH          86400  /* seconds, RFC 8461 10.2 */
 #define LIMIT_TLSRPT_RUA           2048
 #define LIMIT_OUTBOUND_CONNECTIONS 100
-#define LIMIT_OUTBOUND_STACK       (512 * 1024)      /* a TLS handshake and an HTTPS fetch fit */
+#define LIMIT_OUTBOUND_STACK       (512 * 1024) /* a TLS handshake and an HTTPS fetch fit */
+#define LIMIT_OUTBOUND_MS          4800000      /* of one message, well within LIMIT_RELAY_MS */
+#define LIMIT_OUTBOUND_PLAN_MS     30000
+#define LIMIT_OUTBOUND_STOP_MS     1000              /* until threads that should end are cut off */
 #define LIMIT_OUTBOUND_IDLE_MS     10000             /* a thread without work */
 #define LIMIT_OUTBOUND_HOSTS       5                 /* connected for one message */
 #define LIMIT_OUTBOUND_ARENA       (4 * 1024 * 1024) /* look-ups and results of one message */
@@ -218,7 +221,7 @@
 #define LIMIT_DNS_NAME             253   /* as text without the last dot, RFC 1035 2.3.4 */
 #define LIMIT_DNS_ANCHOR           65536 /* the file of trust anchors */
 #define LIMIT_DNS_PROOF_TEXT       1000
-#define LIMIT_DIAL_NEXT_MS         2000  /* until the next address is tried beside */
+#define LIMIT_DIAL_NEXT_MS         2000 /* until the next address is tried beside */
 #define LIMIT_DIAL_CONNECT_MS      30000
 #define LIMIT_DIAL_BUFFER          8192          /* a line */
 #define LIMIT_DIAL_GATHER          (1024 * 1024) /* written, and not yet taken */
@@ -227,12 +230,12 @@
 #define LIMIT_TLS_CHAIN_DEPTH      10
 #define LIMIT_HTTPS_URL            2000
 #define LIMIT_HTTPS_HEADER         (64 * 1024) /* of an answer */
-#define LIMIT_CLIENT_COMMAND_MS    300000  /* greeting and each command, RFC 5321 4.5.3.2 */
-#define LIMIT_CLIENT_DATA_MS       120000  /* DATA until 354 */
-#define LIMIT_CLIENT_BLOCK_MS      180000  /* a LIMIT_WRITE_CHUNK of the message */
-#define LIMIT_CLIENT_END_MS        600000  /* the end of the message until its answer */
-#define LIMIT_CLIENT_SESSION_MS    3600000 /* whatever is done in it */
-#define LIMIT_CLIENT_LAST_WORD_MS  1000    /* for the reply of a server that stopped reading */
+#define LIMIT_CLIENT_COMMAND_MS    300000      /* greeting and each command, RFC 5321 4.5.3.2 */
+#define LIMIT_CLIENT_DATA_MS       120000      /* DATA until 354 */
+#define LIMIT_CLIENT_BLOCK_MS      180000      /* a LIMIT_WRITE_CHUNK of the message */
+#define LIMIT_CLIENT_END_MS        600000      /* the end of the message until its answer */
+#define LIMIT_CLIENT_SESSION_MS    3600000     /* whatever is done in it */
+#define LIMIT_CLIENT_LAST_WORD_MS  1000        /* for the reply of a server that stopped reading */
 #define LIMIT_CLIENT_QUIT_MS       1000
 #define LIMIT_CLIENT_LINE          4096 /* of a reply */
 #define LIMIT_CLIENT_COMMAND       512  /* a command with AUTH's response, RFC 4954 4 */
@@ -250,15 +253,15 @@
 #define LIMIT_SIGNING_MS             5000 /* until changed keys sign */
 #define LIMIT_SIGNATURES             4    /* of one message */
 #define LIMIT_SIGNING_ARENA          (16 * 1024 * 1024)
-#define LIMIT_QUEUE_DONE             20000        /* finished entries that are remembered */
-#define LIMIT_QUEUE_PROBE_SECONDS    900 /* until a destination that failed is tried again */
-#define LIMIT_QUEUE_LOOK_SECONDS     600 /* between two looks for what is too old */
-#define LIMIT_QUEUE_SOON_SECONDS     10  /* when nothing is known of an attempt */
-#define LIMIT_QUEUE_SETTLE           256 /* results that are settled together */
+#define LIMIT_QUEUE_DONE             20000 /* finished entries that are remembered */
+#define LIMIT_QUEUE_PROBE_SECONDS    900   /* until a destination that failed is tried again */
+#define LIMIT_QUEUE_LOOK_SECONDS     600   /* between two looks for what is too old */
+#define LIMIT_QUEUE_SOON_SECONDS     10    /* when nothing is known of an attempt */
+#define LIMIT_QUEUE_SETTLE           256   /* results that are settled together */
 #define LIMIT_QUEUE_ARENA            (64 * 1024 * 1024) /* one entry with its recipients */
-#define LIMIT_QUEUE_TRAIL            (32 * 1024) /* kept of a recipient's last attempt */
-#define LIMIT_PROVIDERS_TEXT         (256 * 1024) /* the list of providers */
-#define LIMIT_PROVIDERS              10000        /* domains in it */
+#define LIMIT_QUEUE_TRAIL            (32 * 1024)        /* kept of a recipient's last attempt */
+#define LIMIT_PROVIDERS_TEXT         (256 * 1024)       /* the list of providers */
+#define LIMIT_PROVIDERS              10000              /* domains in it */
 #define LIMIT_PROVIDERS_ARENA        (8 * 1024 * 1024)
 #define LIMIT_MEMORY_DOMAINS         4096 /* whose memory is at hand without the database */
 #define LIMIT_MEMORY_BYTES           (16 * 1024 * 1024) /* of all of them, policies included */
