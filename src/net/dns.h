@@ -22,8 +22,10 @@ struct dns_options {
     /* Trust anchor: a file of DS or DNSKEY records. Read by dns_new() itself, so before a sandbox.
      * "" : none, nothing is ever secure. */
     const char *anchor;
-    /* A folder this process may write: the root anchor is kept there and follows RFC 5011, starting
-     * from `anchor`. NULL: the anchor stays as it is in the file. */
+    /* A folder this process may write: the root's anchor is kept there (root.key) and follows RFC
+     * 5011, starting from `anchor`, and again when that was installed later than the kept one was
+     * written or the kept one cannot be read. NULL, or an anchor of other zones than the root: it
+     * stays as it is in the file. */
     const char *scratch;
     const struct dns_server *forwarders; /* none: ask the root servers */
     size_t n_forwarders;
@@ -36,13 +38,13 @@ struct dns_options {
 };
 
 /* Everything that needs files happens here; after it a sandbox may close them (but for `scratch`).
- * The strings must stay. No packet is sent. ERR_INPUT, ERR_NOTFOUND, ERR_IO: logged with the
- * reason.
- */
+ * The strings of the proof must stay. No packet is sent. ERR_INPUT, ERR_NOTFOUND, ERR_IO: logged
+ * with the reason. */
 must_use enum error dns_new(const struct dns_options *o, struct dns **out);
-/* Starts the resolver's thread; look-ups work from here on. After the last fork. */
+/* Starts the resolver's threads; look-ups work from here on, before it all fail. Once, after the
+ * last fork. ERR_IO: logged. Sends no packet, but runs one look-up through the whole resolver. */
 must_use enum error dns_start(struct dns *d);
-/* Waits for nobody: look-ups that still run end with DNS_FAILED. */
+/* Look-ups that still run end at once, with DNS_FAILED; after it nobody may use `d`. */
 void dns_free(struct dns *d);
 
 enum dns_type {
@@ -63,10 +65,12 @@ enum dns_status {
     DNS_NODATA,   /* the name exists, not with this type */
     DNS_NXDOMAIN, /* the name does not exist */
     DNS_BOGUS,    /* a signature is wrong: as good as no answer, and never "not there" */
-    DNS_FAILED,   /* SERVFAIL, no answer in time, network: try later */
+    /* SERVFAIL, no answer in time, network, more than LIMIT_DNS_RECORDS, an alias to what is no
+     * name of a host, the arena's cap: try later */
+    DNS_FAILED,
 };
 
-struct dns_answer {
+struct dns_answer { /* of BOGUS and FAILED only status, canonical and why are set */
     enum dns_status status;
     /* The whole way, with CNAMEs and denial, is signed. False for an unsigned zone. While the proof
      * of validation fails it is always false: see dns_validates(). */
@@ -85,7 +89,11 @@ struct dns_answer {
 void dns_lookup(struct dns *d, struct slice name, enum dns_type type, int64_t deadline,
                 struct arena *a, struct dns_answer *out);
 
-/* --- Records out of rdata; all input is untrusted --- */
+/* --- Records out of rdata; all input is untrusted ---
+ *
+ * ERR_INPUT for what is malformed, ERR_LIMIT at the arena's cap. Names come in lower case without
+ * the last dot; one that has bytes other than letters, digits, '-' and '_' in a label, or a
+ * compression pointer, is malformed. */
 
 struct dns_mx {
     uint16_t preference;
@@ -114,8 +122,12 @@ struct slice dns_reverse_name(struct ip ip, struct arena *a);
 
 /* --- The proof --- */
 
-/* Looks both names up now (blocks, at most two time-outs) and remembers the outcome. True: what
- * comes secure is secure. Called at the start and hourly. */
+/* Looks both names (type A) up now, one after the other; blocks at most two time-outs. Remembers
+ * and returns the outcome: true when the good name came secure and the bad one bogus, and then what
+ * comes secure is secure; false when one of them came otherwise. A look-up without answer, or the
+ * good name come bogus, tells nothing about validation: then the outcome of the proof before
+ * stays, false when there was none, so that holding two foreign names up does not switch DANE off.
+ * Called at the start and hourly; worth calling sooner again while it fails. */
 bool dns_prove(struct dns *d);
 /* The last outcome; true before the first proof and when none is configured. */
 bool dns_validates(struct dns *d);
