@@ -2,56 +2,16 @@
  *
  * A request waits in a slot; its number holds the slot's index in its low bits and a count above,
  * so an answer finds its waiter without a search, and one that comes too late finds nobody. */
-#include "base/clock.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "handover/record.h"
+#include "handover/carry.h"
+#include "handover/client_private.h"
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define SLOT_BITS 16
 _Static_assert(LIMIT_HANDOVER_WAITING <= 1 << SLOT_BITS, "a slot's index fits");
-
-struct waiter {
-    uint64_t id;
-    enum record_type expects;
-    enum handover_status *status;
-    size_t n;
-    enum error result;
-    bool done;
-};
-
-struct slot {
-    struct waiter *waiter; /* NULL: free */
-    uint32_t next_free;
-    sem_t answered;
-};
-
-/* One socket; replaced as a whole when `mail` is started anew. Lives until the last user is done.
- */
-struct link {
-    int fd;
-    unsigned users;
-};
-
-struct handover_client {
-    pthread_mutex_t lock; /* guards everything below */
-    pthread_cond_t replaced;
-    struct link *link; /* NULL while `mail` is gone */
-    bool ending;
-    uint64_t count;
-    struct slot slot[LIMIT_HANDOVER_WAITING];
-    uint32_t free_head; /* LIMIT_HANDOVER_WAITING: none */
-    /* For the reading thread alone. */
-    pthread_t reader;
-    struct handover_duties duties;
-    struct ip *bans;
-    size_t n_bans;
-};
 
 static struct link *link_new(int fd)
 {
@@ -68,6 +28,23 @@ static void link_unref(struct link *l)
         return;
     close(l->fd);
     mem_free(l);
+}
+
+struct link *client_link(struct handover_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    struct link *l = c->link;
+    if (l)
+        l->users++;
+    pthread_mutex_unlock(&c->lock);
+    return l;
+}
+
+void client_unlink(struct handover_client *c, struct link *l)
+{
+    pthread_mutex_lock(&c->lock);
+    link_unref(l);
+    pthread_mutex_unlock(&c->lock);
 }
 
 /* Under the lock: nobody who waits can be answered any more. */
@@ -134,15 +111,27 @@ static void take_bans(struct handover_client *c, const struct record *r)
 static void take_record(struct handover_client *c, struct ipc_record *in)
 {
     struct record r;
-    ipc_close_fds(in); /* none belongs to an answer */
-    if (record_read(in->bytes, &r) != OK)
+    if (record_read(in->bytes, &r) != OK) {
         log_warning("handover.malformed", log_text("from", "mail"), log_u64("bytes", in->bytes.n));
-    else if (r.type == RECORD_RESOLVED || r.type == RECORD_DELIVERED)
+        client_refuse(c, in->bytes);
+        return;
+    }
+    switch (r.type) {
+    case RECORD_RESOLVED:
+    case RECORD_DELIVERED:
         take_answer(c, &r);
-    else if (r.type == RECORD_BANNED)
+        break;
+    case RECORD_BANNED:
         take_bans(c, &r);
-    else
+        break;
+    case RECORD_RELAY:
+    case RECORD_RELAY_LONG:
+    case RECORD_RELAY_SMALL:
+        client_take_relay(c, &r, in);
+        break;
+    default:
         log_warning("handover.unexpected", log_u64("type", r.type));
+    }
 }
 
 /* Reads from one link until it ends. */
@@ -153,8 +142,11 @@ static void read_link(struct handover_client *c, struct link *l, uint8_t *room)
         enum error e = ipc_receive(l->fd, room, LIMIT_HANDOVER_RECORD, -1, &in);
         if (e == OK)
             take_record(c, &in);
-        else if (e != ERR_INPUT)
+        else if (e == ERR_INPUT)
+            client_refuse(c, in.bytes);
+        else
             return;
+        ipc_close_fds(&in);
     }
 }
 
@@ -182,6 +174,16 @@ static void *read_answers(void *arg)
     return NULL;
 }
 
+static void client_release(struct handover_client *c)
+{
+    pthread_cond_destroy(&c->replaced);
+    pthread_mutex_destroy(&c->lock);
+    pthread_mutex_destroy(&c->health_lock);
+    buf_free(&c->health);
+    mem_free(c->bans);
+    mem_free(c);
+}
+
 enum error handover_client_new(int fd, const struct handover_duties *duties,
                                struct handover_client **out)
 {
@@ -191,14 +193,14 @@ enum error handover_client_new(int fd, const struct handover_duties *duties,
         c->slot[i].next_free = i + 1;
         sem_init(&c->slot[i].answered, 0, 0);
     }
+    buf_init(&c->health, LIMIT_HEALTH_TEXT);
+    pthread_mutex_init(&c->health_lock, NULL);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->replaced, NULL);
     c->link = link_new(fd);
     if (pthread_create(&c->reader, NULL, read_answers, c) != 0) {
-        pthread_cond_destroy(&c->replaced);
-        pthread_mutex_destroy(&c->lock);
         mem_free(c->link); /* on an error the descriptor stays the caller's */
-        mem_free(c);
+        client_release(c);
         return ERR_AGAIN;
     }
     *out = c;
@@ -287,67 +289,7 @@ enum error handover_resolve(struct handover_client *c, struct slice recipient, u
     return e;
 }
 
-/* Puts what is too long for a record into a sealed memfd. */
-static enum error into_memfd(const char *name, struct slice bytes, int *out)
-{
-    int fd;
-    enum error e = ipc_memfd(name, &fd);
-    if (e != OK)
-        return e;
-    while (bytes.n > 0) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
-        if (n <= 0 && errno != EINTR) {
-            close(fd);
-            return ERR_IO;
-        }
-        if (n > 0)
-            bytes = slice_from(bytes, (size_t)n);
-    }
-    e = ipc_memfd_seal(fd);
-    if (e != OK) {
-        close(fd);
-        return e;
-    }
-    *out = fd;
-    return OK;
-}
-
-/* Room that a record needs around the envelope. */
-#define RECORD_HEAD 64
-
-static enum error send_small(int fd, uint64_t id, struct slice envelope, struct slice message)
-{
-    autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
-    record_write_deliver_small(id, envelope, message, &b);
-    enum error e = buf_check(&b);
-    return e != OK ? e : ipc_send(fd, buf_slice(&b), NULL, 0, LIMIT_HANDOVER_MS);
-}
-
-static enum error send_memfd(int fd, uint64_t id, struct slice envelope, int memfd)
-{
-    autofd second = -1;
-    bool is_long = envelope.n > LIMIT_HANDOVER_RECORD - RECORD_HEAD;
-    enum error e = is_long ? into_memfd("envelope", envelope, &second) : OK;
-    if (e != OK)
-        return e;
-    autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
-    record_write_deliver(id, is_long ? NULL : &envelope, &b);
-    e = buf_check(&b);
-    int fds[2] = {memfd, second};
-    return e != OK ? e : ipc_send(fd, buf_slice(&b), fds, is_long ? 2 : 1, LIMIT_HANDOVER_MS);
-}
-
-static enum error send_deliver(int fd, uint64_t id, struct slice envelope,
-                               const struct handover_message *m)
-{
-    if (m->memfd >= 0)
-        return send_memfd(fd, id, envelope, m->memfd);
-    if (envelope.n + m->small.n <= LIMIT_HANDOVER_RECORD - RECORD_HEAD)
-        return send_small(fd, id, envelope, m->small);
-    autofd memfd = -1; /* so many recipients that both do not fit */
-    enum error e = into_memfd("message", m->small, &memfd);
-    return e != OK ? e : send_memfd(fd, id, envelope, memfd);
-}
+static const struct carriage delivery = {record_write_deliver, record_write_deliver_small};
 
 enum error handover_deliver(struct handover_client *c, const struct handover_envelope *e,
                             const struct handover_message *m, enum handover_status *status)
@@ -364,7 +306,7 @@ enum error handover_deliver(struct handover_client *c, const struct handover_env
     enum error error = begin(c, &w, &l);
     if (error != OK)
         return error;
-    error = send_deliver(l->fd, w.id, buf_slice(&envelope), m);
+    error = carry_message(l->fd, &delivery, w.id, buf_slice(&envelope), m, LIMIT_HANDOVER_MS);
     return finish(c, &w, l, error);
 }
 
@@ -384,6 +326,7 @@ void handover_client_replace(struct handover_client *c, int fd)
     c->link = l;
     pthread_cond_signal(&c->replaced);
     pthread_mutex_unlock(&c->lock);
+    client_tell_health(c);
 }
 
 void handover_client_free(struct handover_client *c)
@@ -394,8 +337,5 @@ void handover_client_free(struct handover_client *c)
     pthread_cond_signal(&c->replaced);
     pthread_mutex_unlock(&c->lock);
     pthread_join(c->reader, NULL);
-    pthread_cond_destroy(&c->replaced);
-    pthread_mutex_destroy(&c->lock);
-    mem_free(c->bans);
-    mem_free(c);
+    client_release(c);
 }

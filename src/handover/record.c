@@ -23,19 +23,54 @@ void record_write_resolve(uint64_t id, struct slice recipient, uint64_t size, st
     buf_bytes(out, recipient);
 }
 
+/* One string, or none when it comes as a memfd. */
+static void one(enum record_type type, uint64_t id, const struct slice *s, struct buf *out)
+{
+    head(type, id, out);
+    if (s)
+        buf_bytes(out, *s);
+}
+
+static void two(enum record_type type, uint64_t id, struct slice first, struct slice second,
+                struct buf *out)
+{
+    head(type, id, out);
+    buf_bytes(out, first);
+    buf_bytes(out, second);
+}
+
 void record_write_deliver(uint64_t id, const struct slice *envelope, struct buf *out)
 {
-    head(envelope ? RECORD_DELIVER : RECORD_DELIVER_LONG, id, out);
-    if (envelope)
-        buf_bytes(out, *envelope);
+    one(envelope ? RECORD_DELIVER : RECORD_DELIVER_LONG, id, envelope, out);
 }
 
 void record_write_deliver_small(uint64_t id, struct slice envelope, struct slice message,
                                 struct buf *out)
 {
-    head(RECORD_DELIVER_SMALL, id, out);
-    buf_bytes(out, envelope);
-    buf_bytes(out, message);
+    two(RECORD_DELIVER_SMALL, id, envelope, message, out);
+}
+
+void record_write_relay(uint64_t id, const struct slice *request, struct buf *out)
+{
+    one(request ? RECORD_RELAY : RECORD_RELAY_LONG, id, request, out);
+}
+
+void record_write_relay_small(uint64_t id, struct slice request, struct slice message,
+                              struct buf *out)
+{
+    two(RECORD_RELAY_SMALL, id, request, message, out);
+}
+
+void record_write_relayed(uint64_t id, const struct slice *result, struct buf *out)
+{
+    one(result ? RECORD_RELAYED : RECORD_RELAYED_LONG, id, result, out);
+}
+
+void record_write_health(bool validates, struct slice text, struct buf *out)
+{
+    head(RECORD_HEALTH, 0, out);
+    buf_byte(out, validates);
+    buf_bytes(out, slice_sub(text, 0, LIMIT_HEALTH_TEXT));
 }
 
 void record_write_statuses(enum record_type type, uint64_t id, const enum handover_status *status,
@@ -79,6 +114,8 @@ enum error record_read(struct slice bytes, struct record *out)
         r.envelope = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
         break;
     case RECORD_DELIVER_LONG:
+    case RECORD_RELAY_LONG:
+    case RECORD_RELAYED_LONG:
         break;
     case RECORD_DELIVER_SMALL:
         r.envelope = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
@@ -95,6 +132,22 @@ enum error record_read(struct slice bytes, struct record *out)
         r.last = flags & FLAG_LAST;
         r.addresses = cur_bytes(&c, RECORD_BANS * sizeof(struct ip));
         good = flags <= FLAGS_BANNED && r.addresses.n % sizeof(struct ip) == 0;
+        break;
+    case RECORD_RELAY:
+        r.request = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
+        break;
+    case RECORD_RELAY_SMALL:
+        r.request = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
+        r.message = cur_bytes(&c, LIMIT_HANDOVER_SMALL);
+        break;
+    case RECORD_RELAYED:
+        r.result = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
+        break;
+    case RECORD_HEALTH:
+        flags = cur_u8(&c);
+        r.validates = flags;
+        r.text = cur_bytes(&c, LIMIT_HEALTH_TEXT);
+        good = flags <= 1;
         break;
     default:
         good = false;

@@ -25,6 +25,18 @@ static void record_again(struct slice in)
         record_write_deliver(r.id, NULL, &b);
     else if (r.type == RECORD_DELIVER_SMALL)
         record_write_deliver_small(r.id, r.envelope, r.message, &b);
+    else if (r.type == RECORD_RELAY)
+        record_write_relay(r.id, &r.request, &b);
+    else if (r.type == RECORD_RELAY_LONG)
+        record_write_relay(r.id, NULL, &b);
+    else if (r.type == RECORD_RELAY_SMALL)
+        record_write_relay_small(r.id, r.request, r.message, &b);
+    else if (r.type == RECORD_RELAYED)
+        record_write_relayed(r.id, &r.result, &b);
+    else if (r.type == RECORD_RELAYED_LONG)
+        record_write_relayed(r.id, NULL, &b);
+    else if (r.type == RECORD_HEALTH && r.id == 0)
+        record_write_health(r.validates, r.text, &b);
     else
         return;
     must_equal(in, buf_slice(&b));

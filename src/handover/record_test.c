@@ -120,12 +120,62 @@ static void requests_and_answers(void **state)
     assert_int_equal(record_read(buf_slice(&b), &r), ERR_INPUT);
 }
 
+static void every_cut_is_refused(struct slice record)
+{
+    struct record r;
+    for (size_t n = 0; n < record.n; n++)
+        assert_int_equal(record_read(slice_sub(record, 0, n), &r), ERR_INPUT);
+}
+
+static void relays(void **state)
+{
+    autobuf b = BUF_INIT(10000);
+    struct record r;
+    record_write_relay(5, &SLICE("request"), &b);
+    assert_int_equal(record_read(buf_slice(&b), &r), OK);
+    assert_true(r.type == RECORD_RELAY && r.id == 5 && slice_eq(r.request, SLICE("request")));
+    every_cut_is_refused(buf_slice(&b));
+    buf_reset(&b);
+    record_write_relay(6, NULL, &b);
+    assert_int_equal(record_read(buf_slice(&b), &r), OK);
+    assert_true(r.type == RECORD_RELAY_LONG && r.id == 6);
+    buf_reset(&b);
+    record_write_relay_small(7, SLICE("request"), SLICE("message"), &b);
+    assert_int_equal(record_read(buf_slice(&b), &r), OK);
+    assert_true(r.type == RECORD_RELAY_SMALL && r.id == 7);
+    assert_true(slice_eq(r.request, SLICE("request")) && slice_eq(r.message, SLICE("message")));
+    every_cut_is_refused(buf_slice(&b));
+    buf_reset(&b);
+    record_write_relayed(8, &SLICE("result"), &b);
+    assert_int_equal(record_read(buf_slice(&b), &r), OK);
+    assert_true(r.type == RECORD_RELAYED && r.id == 8 && slice_eq(r.result, SLICE("result")));
+    buf_reset(&b);
+    record_write_relayed(9, NULL, &b);
+    assert_int_equal(record_read(buf_slice(&b), &r), OK);
+    assert_true(r.type == RECORD_RELAYED_LONG && r.id == 9);
+}
+
+static void health(void **state)
+{
+    autobuf b = BUF_INIT(10000);
+    struct record r;
+    uint8_t text[LIMIT_HEALTH_TEXT + 1] = {0};
+    record_write_health(true, slice_of(text, sizeof text), &b);
+    assert_int_equal(record_read(buf_slice(&b), &r), OK);
+    assert_true(r.type == RECORD_HEALTH && r.validates && r.text.n == LIMIT_HEALTH_TEXT);
+    every_cut_is_refused(buf_slice(&b));
+    b.p[9] = 2;
+    assert_int_equal(record_read(buf_slice(&b), &r), ERR_INPUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(envelope),
         cmocka_unit_test(an_envelope_lies_about_its_recipients),
         cmocka_unit_test(requests_and_answers),
+        cmocka_unit_test(relays),
+        cmocka_unit_test(health),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

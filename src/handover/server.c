@@ -1,31 +1,12 @@
 /* The mail role's end. Threads take requests straight off the socket (the kernel wakes one for each
  * record), serve them and answer: no dispatcher stands between. There are as many as requests are
  * being served at once, up to LIMIT_HANDOVER_THREADS, and some that wait. */
-#include "base/clock.h"
 #include "base/cursor.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "handover/record.h"
-#include <pthread.h>
+#include "handover/server_private.h"
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* One socket. Lives until its last thread ended; the descriptor is closed then. */
-struct end {
-    int fd;
-    unsigned users;
-    unsigned waiting; /* threads in ipc_receive */
-};
-
-struct handover_server {
-    struct handover_service service;
-    pthread_mutex_t lock; /* guards everything below */
-    pthread_cond_t changed;
-    struct end *end; /* NULL: stopping */
-    unsigned threads;
-    pthread_mutex_t bans; /* one list at a time */
-};
 
 struct worker {
     struct handover_server *s;
@@ -34,6 +15,7 @@ struct worker {
     uint8_t *copy; /* for a small message */
 };
 
+/* Under the lock. */
 static void end_unref(struct end *e)
 {
     if (--e->users > 0)
@@ -42,7 +24,24 @@ static void end_unref(struct end *e)
     mem_free(e);
 }
 
-static void malformed(const char *what)
+struct end *server_end(struct handover_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct end *e = s->end && !s->end->dead ? s->end : NULL;
+    if (e)
+        e->users++;
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+void server_unref(struct handover_server *s, struct end *e)
+{
+    pthread_mutex_lock(&s->lock);
+    end_unref(e);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void server_malformed(const char *what)
 {
     log_warning("handover.malformed", log_text("from", "edge"), log_text("what", what));
 }
@@ -61,14 +60,19 @@ static void answer(int fd, enum record_type type, uint64_t id, const enum handov
 
 /* What cannot be served is answered all the same: who asked would wait in vain. How many recipients
  * it had may be unknown here; an answer of another number also means "later" there. */
-static void answer_later(int fd, struct slice bytes)
+static void refuse(const struct worker *w, struct slice record)
 {
-    struct cursor c = cur_of(bytes);
-    bool resolve = cur_u8(&c) == RECORD_RESOLVE;
+    struct cursor c = cur_of(record);
+    enum record_type type = (enum record_type)cur_u8(&c);
     uint64_t id = cur_u64(&c);
     const enum handover_status later = HANDOVER_TEMPORARY;
-    if (cur_ok(&c))
-        answer(fd, resolve ? RECORD_RESOLVED : RECORD_DELIVERED, id, &later, 1);
+    if (!cur_ok(&c) || type == RECORD_HEALTH)
+        return;
+    if (type == RECORD_RELAYED || type == RECORD_RELAYED_LONG)
+        server_take_result(w->s, id, SLICE_NONE);
+    else
+        answer(w->end->fd, type == RECORD_RESOLVE ? RECORD_RESOLVED : RECORD_DELIVERED, id, &later,
+               1);
 }
 
 /* The message of a request: a copy when it is small, else mapped (then it must be unmapped). */
@@ -92,7 +96,7 @@ static bool deliver(const struct worker *w, const struct record *r, int memfd,
     arena_init(&a, LIMIT_HANDOVER_ENVELOPE);
     struct handover_envelope e;
     if (record_read_envelope(&a, envelope, &e) != OK) {
-        malformed("envelope");
+        server_malformed("envelope");
         return false;
     }
     enum handover_status *status = arena_array(&a, e.n_recipients, sizeof *status);
@@ -104,7 +108,7 @@ static bool deliver(const struct worker *w, const struct record *r, int memfd,
         status[i] = HANDOVER_TEMPORARY;
     const struct handover_service *service = &w->s->service;
     if (memfd >= 0 && take_message(w, memfd, &raw, &mapped) != OK)
-        malformed("message");
+        server_malformed("message");
     else
         service->deliver(service->arg, &e, raw, status);
     if (mapped)
@@ -118,7 +122,7 @@ static bool deliver_long(const struct worker *w, const struct record *r,
 {
     struct slice envelope;
     if (ipc_memfd_map(in->fds[1], LIMIT_HANDOVER_ENVELOPE, &envelope) != OK) {
-        malformed("long envelope");
+        server_malformed("long envelope");
         return false;
     }
     bool answered = deliver(w, r, in->fds[0], envelope);
@@ -126,28 +130,61 @@ static bool deliver_long(const struct worker *w, const struct record *r,
     return answered;
 }
 
-static void serve(const struct worker *w, const struct ipc_record *in)
+static void resolve(const struct worker *w, const struct record *r)
 {
     const struct handover_service *service = &w->s->service;
-    struct record r;
-    bool answered = false;
-    if (record_read(in->bytes, &r) != OK) {
-        malformed("record");
-    } else if (r.type == RECORD_RESOLVE && in->n_fds == 0) {
-        enum handover_status status = service->resolve(service->arg, r.recipient, r.size);
-        answer(w->end->fd, RECORD_RESOLVED, r.id, &status, 1);
-        answered = true;
-    } else if (r.type == RECORD_DELIVER_SMALL && in->n_fds == 0) {
-        answered = deliver(w, &r, -1, r.envelope);
-    } else if (r.type == RECORD_DELIVER && in->n_fds == 1) {
-        answered = deliver(w, &r, in->fds[0], r.envelope);
-    } else if (r.type == RECORD_DELIVER_LONG && in->n_fds == 2) {
-        answered = deliver_long(w, &r, in);
-    } else {
-        malformed("type or descriptors");
+    enum handover_status status = service->resolve(service->arg, r->recipient, r->size);
+    answer(w->end->fd, RECORD_RESOLVED, r->id, &status, 1);
+}
+
+static void health(const struct worker *w, const struct record *r)
+{
+    const struct handover_service *service = &w->s->service;
+    if (service->health)
+        service->health(service->arg, r->validates, r->text);
+}
+
+/* False: malformed, and nobody has heard of it. */
+static bool serve_record(const struct worker *w, const struct record *r,
+                         const struct ipc_record *in)
+{
+    if (r->type == RECORD_RESOLVE && in->n_fds == 0)
+        resolve(w, r);
+    else if (r->type == RECORD_DELIVER_SMALL && in->n_fds == 0)
+        return deliver(w, r, -1, r->envelope);
+    else if (r->type == RECORD_DELIVER && in->n_fds == 1)
+        return deliver(w, r, in->fds[0], r->envelope);
+    else if (r->type == RECORD_DELIVER_LONG && in->n_fds == 2)
+        return deliver_long(w, r, in);
+    else if (r->type == RECORD_RELAYED && in->n_fds == 0)
+        server_take_result(w->s, r->id, r->result);
+    else if (r->type == RECORD_RELAYED_LONG && in->n_fds == 1)
+        server_take_long_result(w->s, r->id, in->fds[0]);
+    else if (r->type == RECORD_HEALTH && in->n_fds == 0)
+        health(w, r);
+    else {
+        server_malformed("type or descriptors");
+        return false;
     }
-    if (!answered)
-        answer_later(w->end->fd, in->bytes);
+    return true;
+}
+
+static bool is_result(enum record_type t)
+{
+    return t == RECORD_RELAYED || t == RECORD_RELAYED_LONG;
+}
+
+/* Of a connection that is closed (`current` is false) only results still count: without them mail
+ * would be sent again. */
+static void serve(const struct worker *w, const struct ipc_record *in, bool current)
+{
+    struct record r;
+    if (record_read(in->bytes, &r) != OK) {
+        server_malformed("record");
+        refuse(w, in->bytes);
+    } else if ((!current && !is_result(r.type)) || !serve_record(w, &r, in)) {
+        refuse(w, in->bytes);
+    }
 }
 
 static void *work(void *arg);
@@ -166,6 +203,7 @@ static bool start_worker(struct handover_server *s, struct end *e)
     if (started) {
         s->threads++;
         e->users++;
+        e->threads++;
         e->waiting++;
     } else {
         log_warning("handover.no-thread", log_u64("threads", s->threads));
@@ -175,10 +213,53 @@ static bool start_worker(struct handover_server *s, struct end *e)
     return started;
 }
 
-/* Under the lock: may this thread wait for another request? */
-static bool goes_on(const struct handover_server *s, const struct end *e)
+/* Under the lock: may this thread wait for another record, after it got this one? A connection that
+ * ended is read to its end: results may stand there, behind an error too, which comes once. */
+static bool goes_on(struct end *e, enum error got)
 {
-    return s->end == e && e->waiting < LIMIT_HANDOVER_IDLE;
+    bool ended = got != OK && got != ERR_INPUT;
+    bool twice = ended && e->dead;
+    e->dead = e->dead || ended;
+    return !twice && e->waiting < LIMIT_HANDOVER_IDLE;
+}
+
+/* Takes records until the connection ends or others wait for them. */
+static void take_records(struct worker *w)
+{
+    struct handover_server *s = w->s;
+    struct end *e = w->end;
+    bool more = true;
+    while (more) {
+        struct ipc_record in = {0};
+        enum error got = ipc_receive(e->fd, w->room, LIMIT_HANDOVER_RECORD, -1, &in);
+        pthread_mutex_lock(&s->lock);
+        e->waiting--;
+        bool current = s->end == e;
+        if (got == OK && current && e->waiting == 0 && s->threads < LIMIT_HANDOVER_THREADS)
+            (void)start_worker(s, e); /* without it, this one comes back when it is done */
+        pthread_mutex_unlock(&s->lock);
+        if (got == OK) {
+            serve(w, &in, current);
+        } else if (got == ERR_INPUT) {
+            server_malformed("truncated");
+            refuse(w, in.bytes);
+        }
+        ipc_close_fds(&in);
+        pthread_mutex_lock(&s->lock);
+        more = goes_on(e, got);
+        if (more)
+            e->waiting++;
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+/* The last thread of a connection closes its books. */
+static bool is_last(struct handover_server *s, struct end *e)
+{
+    pthread_mutex_lock(&s->lock);
+    bool last = --e->threads == 0;
+    pthread_mutex_unlock(&s->lock);
+    return last;
 }
 
 static void *work(void *arg)
@@ -188,31 +269,12 @@ static void *work(void *arg)
     struct end *e = w->end;
     w->room = mem_alloc(LIMIT_HANDOVER_RECORD);
     w->copy = mem_alloc(LIMIT_HANDOVER_COPY);
-    bool more = true;
-    while (more) {
-        struct ipc_record in = {0};
-        enum error got = ipc_receive(e->fd, w->room, LIMIT_HANDOVER_RECORD, -1, &in);
-        pthread_mutex_lock(&s->lock);
-        e->waiting--;
-        if (got == OK && s->end == e && e->waiting == 0 && s->threads < LIMIT_HANDOVER_THREADS)
-            (void)start_worker(s, e); /* without it, this one comes back when it is done */
-        pthread_mutex_unlock(&s->lock);
-        if (got == OK) {
-            serve(w, &in);
-        } else if (got == ERR_INPUT) {
-            malformed("truncated");
-            answer_later(e->fd, in.bytes);
-        }
-        ipc_close_fds(&in);
-        pthread_mutex_lock(&s->lock);
-        more = (got == OK || got == ERR_INPUT) && goes_on(s, e);
-        if (more)
-            e->waiting++;
-        pthread_mutex_unlock(&s->lock);
-    }
+    take_records(w);
     mem_free(w->room);
     mem_free(w->copy);
     mem_free(w);
+    if (is_last(s, e))
+        server_lose_tickets(s, e);
     pthread_mutex_lock(&s->lock);
     end_unref(e);
     s->threads--;
@@ -241,12 +303,15 @@ static void close_end(struct handover_server *s)
     if (!s->end)
         return;
     shutdown(s->end->fd, SHUT_RD);
+    s->end->dead = true;
     end_unref(s->end);
     s->end = NULL;
 }
 
 static void server_release(struct handover_server *s)
 {
+    tickets_free(s->tickets);
+    pthread_cond_destroy(&s->ticket);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->bans);
     pthread_mutex_destroy(&s->lock);
@@ -258,22 +323,28 @@ enum error handover_server_new(int fd, const struct handover_service *service,
 {
     struct handover_server *s = mem_alloc(sizeof *s);
     s->service = *service;
+    s->tickets = tickets_new();
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->bans, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->changed, &attr);
+    pthread_cond_init(&s->ticket, &attr);
     pthread_condattr_destroy(&attr);
-    pthread_mutex_lock(&s->lock);
-    enum error e = open_end(s, fd);
-    pthread_mutex_unlock(&s->lock);
-    if (e != OK) {
-        server_release(s);
-        return e;
+    enum error e = server_start_keeper(s);
+    if (e == OK) {
+        pthread_mutex_lock(&s->lock);
+        e = open_end(s, fd);
+        pthread_mutex_unlock(&s->lock);
+        if (e != OK)
+            server_stop_keeper(s);
     }
-    *out = s;
-    return OK;
+    if (e == OK)
+        *out = s;
+    else
+        server_release(s);
+    return e;
 }
 
 enum error handover_server_replace(struct handover_server *s, int fd)
@@ -307,17 +378,11 @@ static enum error send_bans(int fd, const struct ip *ips, size_t n)
 enum error handover_server_banned(struct handover_server *s, const struct ip *ips, size_t n)
 {
     pthread_mutex_lock(&s->bans);
-    pthread_mutex_lock(&s->lock);
-    struct end *e = s->end;
-    if (e)
-        e->users++;
-    pthread_mutex_unlock(&s->lock);
+    struct end *e = server_end(s);
     enum error error = ERR_CLOSED;
     if (e) {
         error = send_bans(e->fd, ips, n);
-        pthread_mutex_lock(&s->lock);
-        end_unref(e);
-        pthread_mutex_unlock(&s->lock);
+        server_unref(s, e);
     }
     pthread_mutex_unlock(&s->bans);
     return error;
@@ -328,6 +393,7 @@ bool handover_server_free(struct handover_server *s, int grace_ms)
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += grace_ms / 1000 + 1;
+    server_stop_keeper(s);
     pthread_mutex_lock(&s->lock);
     close_end(s);
     int late = 0;
