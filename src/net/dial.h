@@ -17,8 +17,8 @@ struct dial_address {
 /* Connects to the first of the addresses that answers, in the order given: the next one is started
  * when the one before failed or LIMIT_DIAL_NEXT_MS passed (RFC 8305), all that are under way race.
  * Each has LIMIT_DIAL_CONNECT_MS; all end at `deadline` (clock_ms()). `bind4`/`bind6` may be NULL.
- * *tried: how many addresses were started; *which: the one that won. ERR_TIMEOUT, ERR_IO (refused
- * or unreachable; errno of the last one in *why_errno), ERR_CLOSED (dial_stop_all). */
+ * At most LIMIT_DIAL_ADDRESSES of them. *which: the one that won. ERR_TIMEOUT, ERR_IO (refused or
+ * unreachable), both with the errno of the last one in *why_errno; ERR_CLOSED (dial_stop_all). */
 struct dial_options {
     const struct dial_address *address;
     size_t n;
@@ -33,7 +33,9 @@ void dial_close(struct dial *d);
 /* One line without its CRLF or LF, valid until the next call. ERR_LIMIT: longer than max (at most
  * LIMIT_DIAL_BUFFER); ERR_TIMEOUT, ERR_CLOSED, ERR_IO. */
 must_use enum error dial_line(struct dial *d, size_t max, int64_t deadline, struct slice *out);
-/* Gathers; sent by dial_flush() and whenever LIMIT_WRITE_CHUNK are there. Errors come at flush. */
+/* Gathers; never waits. Whenever LIMIT_WRITE_CHUNK are there, what the other side takes at once is
+ * sent. More than LIMIT_DIAL_GATHER that it does not take is lost, and ERR_LIMIT at flush, like all
+ * errors. */
 void dial_write(struct dial *d, struct slice s);
 /* Sends what is gathered. `deadline` is for the whole; each piece that the other side takes moves
  * it to at least `progress_ms` from then (0: it does not move). */

@@ -1,5 +1,5 @@
-/* TLS for the servers: profiles, tickets, and the sessions handed out. The certificates' table is
- * in tls_table.c. */
+/* TLS for the servers: profiles, tickets, and the sessions handed out. The lists of the profiles are
+ * used by the client as well. The table of certificates is in tls_table.c. */
 #include "net/tls.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -230,33 +230,40 @@ static int on_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-SSL_CTX *tls_context_new(struct tls_server *t)
+bool tls_profile_apply(SSL_CTX *ctx, enum tls_profile profile)
 {
-    static const unsigned char id[] = "depesche";
-    const struct profile *p = &PROFILES[t->profile];
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    if (!ctx)
-        return NULL;
+    const struct profile *p = &PROFILES[profile];
     if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
         !SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) ||
         !SSL_CTX_set_cipher_list(ctx, p->ciphers_12) ||
         !SSL_CTX_set_ciphersuites(ctx, p->ciphers_13) || !set_groups(ctx, p) ||
-        !set_signature_list(ctx, p->signatures) ||
+        !set_signature_list(ctx, p->signatures))
+        return false;
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_max_early_data(ctx, 0);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    return true;
+}
+
+SSL_CTX *tls_context_new(struct tls_server *t)
+{
+    static const unsigned char id[] = "depesche";
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    if (!ctx)
+        return NULL;
+    if (!tls_profile_apply(ctx, t->profile) ||
         !SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) ||
         !SSL_CTX_set_num_tickets(ctx, 1) || !SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket)) {
         SSL_CTX_free(ctx);
         return NULL;
     }
     SSL_CTX_clear_options(ctx, SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET);
-    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |
-                                 SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_max_early_data(ctx, 0);
+    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_recv_max_early_data(ctx, 0);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(ctx, LIMIT_TLS_TICKET_SECONDS);
     SSL_CTX_set_read_ahead(ctx, 1);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_app_data(ctx, t);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, t);
