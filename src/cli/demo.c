@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "cli/certificate.h"
 #include "cli/command.h"
+#include "cli/keys.h"
 #include "config/control.h"
 #include <errno.h>
 #include <limits.h>
@@ -260,7 +261,9 @@ static int make_accounts(struct demo *d)
     if (!call_directory(d->call, &dir))
         return REFUSED;
     enum error e = directory_domain_add(dir, SLICE(DEMO_DOMAIN), SLICE_NONE);
-    bool good = e == OK || e == ERR_CONFLICT;
+    if (e == OK || e == ERR_CONFLICT)
+        e = keys_ensure_dkim(dir, SLICE(DEMO_DOMAIN));
+    bool good = e == OK;
     if (!good)
         refuse("the domain could not be made (%s)", error_name(e));
     good = good && make_account(dir, "anna", "Anna Muster", "de", d) &&

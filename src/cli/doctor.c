@@ -232,6 +232,23 @@ static void begin(struct doctor *d, const char *subject)
     d->lines = 0;
 }
 
+static enum error look_at_keys(struct doctor *d, struct directory *directory)
+{
+    struct domain *list;
+    size_t n;
+    enum error e = directory_domain_list(directory, &d->call->arena, &list, &n);
+    for (size_t i = 0; e == OK && i < n; i++) {
+        struct directory_dkim *keys;
+        size_t n_keys;
+        e = directory_dkim_list(directory, slice_str(list[i].name), &d->call->arena, &keys,
+                                &n_keys);
+        if (e == OK && n_keys == 0)
+            found(d, "keys", WARN, "%s has no DKIM keys; `depesche key roll --dkim %s` makes them",
+                  list[i].name, list[i].name);
+    }
+    return e;
+}
+
 static void look_at_directory(struct doctor *d)
 {
     struct directory *directory;
@@ -242,6 +259,8 @@ static void look_at_directory(struct doctor *d)
         return;
     }
     enum error e = directory_check(directory, d->repair, report, d, &bad);
+    if (!e)
+        e = look_at_keys(d, directory);
     directory_close(directory);
     conclude(d, e, bad);
 }

@@ -1,5 +1,6 @@
 /* `depesche domain`: the domains that mail is taken for. */
 #include "cli/command.h"
+#include "cli/keys.h"
 #include "cli/output.h"
 
 static int failed(struct slice name, enum error e)
@@ -23,9 +24,15 @@ static int add(struct call *c, struct slice name, struct slice alias_of)
     if (!call_directory(c, &d))
         return REFUSED;
     enum error e = directory_domain_add(d, name, alias_of);
+    enum error keys = e ? OK : keys_ensure_dkim(d, name);
     directory_close(d);
     if (e)
         return failed(e == ERR_NOTFOUND ? alias_of : name, e);
+    if (keys)
+        return refuse(
+            "%.*s is ours, but its keys could not be made (%s); `depesche key roll --dkim "
+            "%.*s` tries again",
+            SLICE_FMT(name), error_name(keys), SLICE_FMT(name));
     if (alias_of.n)
         output_done(c->json, "domain", name, "%.*s has the addresses of %.*s from now on.",
                     SLICE_FMT(name), SLICE_FMT(alias_of));

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "cli/certificate.h"
 #include "cli/command.h"
+#include "cli/keys.h"
 #include "cli/system.h"
 #include "cli/unit.h"
 #include <errno.h>
@@ -246,8 +247,8 @@ static int make_domain_and_account(struct setup *s)
     bool there = directory_account_find(d, address, &a) == OK;
     if (!there) {
         e = directory_domain_add(d, domain, SLICE_NONE);
-        if (e == ERR_CONFLICT)
-            e = OK;
+        if (e == OK || e == ERR_CONFLICT)
+            e = keys_ensure_dkim(d, domain);
         if (!e && !s->has_password && !choose_password(s))
             e = ERR_AUTH; /* told already */
         else if (!e)

@@ -36,6 +36,11 @@ static const struct option domain_add_options[] = {
     {"alias-of", "DOMAIN", "Share the addresses of a domain that is ours."},
     {0},
 };
+static const struct option key_roll_options[] = {
+    {"dkim", NULL, "The keys that sign mail."},
+    {"switch", NULL, "The next keys are published: sign with them."},
+    {0},
+};
 static const struct option account_add_options[] = {
     {"name", "NAME", "The name that others see."},
     {"language", "de|en", "Language of the folders' names. Default en."},
@@ -114,7 +119,8 @@ const struct command commands[] = {
      "run again.",
      setup_options, command_setup},
 
-    {"domain", "add", "DOMAIN", 1, 1, "Take mail for a domain", NULL, domain_add_options,
+    {"domain", "add", "DOMAIN", 1, 1, "Take mail for a domain",
+     "Makes its DKIM keys, too; `key roll --dkim` changes them.", domain_add_options,
      command_domain_add},
     {"domain", "alias", "DOMAIN TARGET", 2, 2,
      "Take mail for a domain that shares the addresses of another", NULL, NULL,
@@ -165,6 +171,14 @@ const struct command commands[] = {
     {"ban", "lift", "ADDRESS", 1, 1, "Let an address in again", NULL, NULL, command_ban_lift},
     {"ban", "why", "ADDRESS", 1, 1, "Show the wrong passwords that came from an address", NULL,
      NULL, command_ban_why},
+
+    {"key", "list", "[DOMAIN]", 0, 1, "List the keys that sign mail", NULL, NULL, command_key_list},
+    {"key", "roll", "[DOMAIN]", 0, 1, "Change keys, of one domain or all",
+     "With --dkim, the first call makes the next keys and prints the records to publish. With "
+     "--switch besides, mail is signed with these from then on (within seconds), and the old keys "
+     "retire: their records stay published 14 days more, then a later call removes them. A domain "
+     "without keys gets its first ones, which sign at once.",
+     key_roll_options, command_key_roll},
 
     {"queue", "list", "", 0, 0, "List the mail that waits for its way out", NULL,
      queue_list_options, command_queue_list},

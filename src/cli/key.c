@@ -1,0 +1,199 @@
+/* `depesche key`: the keys that sign, and how they are changed without a letter that nobody can
+ * verify: published first, used next, taken back last. */
+#include "base/clock.h"
+#include "cli/command.h"
+#include "cli/keys.h"
+#include "cli/output.h"
+
+/* Mail under way, and mail that is looked at again, is verified with keys that sign no more. */
+enum { RETIRED_DAYS = 14, TXT_STRING = 255 };
+
+static const char *state_name(enum dkim_state s)
+{
+    static const char *const names[] = {"next", "active", "retired"};
+    return names[s];
+}
+
+static int failed(struct slice domain, enum error e)
+{
+    if (e == ERR_NOTFOUND || e == ERR_INPUT)
+        return refuse("%.*s is not one of our domains; `depesche domain list` lists them",
+                      SLICE_FMT(domain));
+    return refuse("%.*s: %s; `depesche doctor` looks closer", SLICE_FMT(domain), error_name(e));
+}
+
+static bool outlived(const struct directory_dkim *k)
+{
+    return k->state == DKIM_RETIRED && k->retired + RETIRED_DAYS * 86400 <= clock_wall();
+}
+
+static void put_name(struct output *o, const struct directory_dkim *k)
+{
+    struct buf name = BUF_INIT(2 * LIMIT_DOMAIN);
+    buf_printf(&name, "%s._domainkey.%s.", k->selector, k->domain);
+    output_text(o, buf_slice(&name));
+    buf_free(&name);
+}
+
+/* A TXT record's text as a zone file has it: in strings of at most 255 bytes (RFC 6376 3.6.2.2). */
+static void put_record(struct output *o, struct slice record)
+{
+    struct buf text = BUF_INIT(LIMIT_DKIM_PEM);
+    while (record.n > 0) {
+        struct slice piece = slice_sub(record, 0, TXT_STRING);
+        buf_str(&text, text.n ? " \"" : "\"");
+        buf_add(&text, piece);
+        buf_byte(&text, '"');
+        record = slice_from(record, piece.n);
+    }
+    output_text(o, buf_slice(&text));
+    buf_free(&text);
+}
+
+static enum error list_keys(struct call *c, struct directory *d, struct slice domain)
+{
+    static const char *const columns[] = {"name", "kind", "state", "created", "retired"};
+    struct directory_dkim *list;
+    size_t n;
+    struct output o;
+    enum error e = directory_dkim_list(d, domain, &c->arena, &list, &n);
+    if (e)
+        return e;
+    output_table(&o, c->json, columns, 5);
+    for (size_t i = 0; i < n; i++) {
+        put_name(&o, &list[i]);
+        output_str(&o, list[i].ed25519 ? "ed25519" : "rsa");
+        output_str(&o, state_name(list[i].state));
+        output_time(&o, list[i].created);
+        if (list[i].retired)
+            output_time(&o, list[i].retired);
+        else
+            output_none(&o);
+    }
+    output_print(&o);
+    return OK;
+}
+
+int command_key_list(struct call *c)
+{
+    struct directory *d;
+    struct slice domain = call_arg(c, 0);
+    if (!call_directory(c, &d))
+        return REFUSED;
+    bool ours = domain.n == 0 || directory_domain_is_ours(d, domain);
+    enum error e = ours ? list_keys(c, d, domain) : ERR_NOTFOUND;
+    directory_close(d);
+    return e ? failed(domain, e) : DONE;
+}
+
+/* --- key roll --dkim --- */
+
+struct roll {
+    struct call *call;
+    struct directory *directory;
+    struct output table;
+    size_t n, next;  /* records in the table; those among them that wait for a switch */
+    size_t switched; /* domains */
+};
+
+/* Retired keys whose time is over go, before their number grows for ever. */
+static enum error sweep(struct roll *r, struct slice domain)
+{
+    struct directory_dkim *list;
+    size_t n;
+    enum error e = directory_dkim_list(r->directory, domain, &r->call->arena, &list, &n);
+    for (size_t i = 0; e == OK && i < n; i++)
+        if (outlived(&list[i]))
+            e = directory_dkim_remove(r->directory, domain, slice_str(list[i].selector));
+    return e;
+}
+
+static enum error count_keys(struct roll *r, struct slice domain, size_t count[3])
+{
+    struct directory_dkim *list;
+    size_t n;
+    enum error e = directory_dkim_list(r->directory, domain, &r->call->arena, &list, &n);
+    for (size_t i = 0; e == OK && i < n; i++)
+        count[list[i].state]++;
+    return e;
+}
+
+/* Everything that the domain's zone must have now. */
+static enum error show_records(struct roll *r, struct slice domain)
+{
+    struct directory_dkim *list;
+    size_t n;
+    enum error e = directory_dkim_list(r->directory, domain, &r->call->arena, &list, &n);
+    for (size_t i = 0; e == OK && i < n; i++) {
+        put_name(&r->table, &list[i]);
+        output_str(&r->table, "TXT");
+        output_str(&r->table, state_name(list[i].state));
+        put_record(&r->table, list[i].record);
+        r->n++;
+        r->next += list[i].state == DKIM_NEXT;
+    }
+    return e;
+}
+
+/* One step: the first keys sign at once, since nothing was signed before; later ones are made and
+ * wait, until the operator says that they are published. */
+static enum error roll_dkim(struct roll *r, struct slice domain)
+{
+    size_t count[3] = {0};
+    enum error e = sweep(r, domain);
+    if (e == OK)
+        e = count_keys(r, domain, count);
+    bool switching = call_has(r->call, "switch");
+    if (e == OK && count[DKIM_NEXT] > 0 && switching) {
+        e = directory_dkim_switch(r->directory, domain, clock_wall());
+        r->switched++;
+    }
+    if (e == OK && count[DKIM_NEXT] == 0 && !switching)
+        e = keys_make_dkim(r->directory, domain, count[DKIM_ACTIVE] ? DKIM_NEXT : DKIM_ACTIVE);
+    return e == OK ? show_records(r, domain) : e;
+}
+
+static int roll_all(struct roll *r, struct slice only)
+{
+    struct domain *list;
+    size_t n;
+    enum error e = directory_domain_list(r->directory, &r->call->arena, &list, &n);
+    if (e)
+        return failed(SLICE("domains"), e);
+    for (size_t i = 0; i < n; i++) {
+        struct slice domain = slice_str(list[i].name);
+        if (only.n && !slice_ieq(only, domain))
+            continue;
+        e = roll_dkim(r, domain);
+        if (e)
+            return failed(domain, e);
+    }
+    if (r->n == 0 && only.n)
+        return failed(only, ERR_NOTFOUND);
+    if (call_has(r->call, "switch") && r->switched == 0)
+        return refuse("no next keys wait for a switch; `depesche key roll --dkim` makes them");
+    return DONE;
+}
+
+static int roll_dkim_keys(struct call *c)
+{
+    static const char *const columns[] = {"name", "type", "state", "text"};
+    struct roll r = {.call = c};
+    if (!call_directory(c, &r.directory))
+        return REFUSED;
+    output_table(&r.table, c->json, columns, 4);
+    int result = roll_all(&r, call_arg(c, 0));
+    directory_close(r.directory);
+    output_print(&r.table);
+    if (!c->json && r.next)
+        printf("\nPublish these records; when everybody can see the next ones, `depesche key roll "
+               "--dkim --switch` signs with them.\n");
+    return result;
+}
+
+int command_key_roll(struct call *c)
+{
+    if (call_has(c, "dkim"))
+        return roll_dkim_keys(c);
+    return wrong_usage("say which keys: --dkim");
+}
