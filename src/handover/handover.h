@@ -69,10 +69,11 @@ struct handover_duties {
 /* Starts the thread that reads. Takes fd. */
 must_use enum error handover_client_new(int fd, const struct handover_duties *duties,
                                         struct handover_client **out);
-/* Answers a relay. A `mail` that was restarted meanwhile does not know the ticket: the answer is
- * dropped. Thread-safe. */
+/* Answers a relay; waits while `mail` does not read. A `mail` that was restarted meanwhile does not
+ * know the ticket: the answer is dropped. Thread-safe. */
 void handover_relayed(struct handover_client *c, uint64_t ticket, const struct relay_result *r);
-/* Tells mail how edge stands; also after each handover_client_replace(). `text` is one line. */
+/* Tells mail how edge stands; the same again after each handover_client_replace(). `text` is one
+ * line, cut after LIMIT_HEALTH_TEXT bytes. Thread-safe. */
 void handover_health(struct handover_client *c, bool validates, struct slice text);
 /* size: what MAIL SIZE= announced, 0 when it did not; asks whether that much fits the mailbox.
  * Both block, at most LIMIT_HANDOVER_MS; ERR_CLOSED or ERR_TIMEOUT mean: 421 / 451, try later.
@@ -121,9 +122,10 @@ must_use enum error handover_server_new(int fd, const struct handover_service *s
  * thread for it could be started; nothing is served then until the next call. */
 must_use enum error handover_server_replace(struct handover_server *s, int fd);
 /* Asks edge to send. Returns when the record is on its way; the outcome comes by `relayed`. raw is
- * copied (small: in the record, else a memfd). ERR_CLOSED: edge is away; ERR_AGAIN: too many are
- * under way (LIMIT_RELAY_WAITING) or no descriptor; ERR_TIMEOUT: edge does not read. After an error
- * `relayed` is not called. Thread-safe. */
+ * copied (small: in the record, else a memfd). ERR_INPUT: no recipient, or something in it is longer
+ * than relay_read_request() takes; ERR_CLOSED: edge is away; ERR_AGAIN: too many are under way
+ * (LIMIT_RELAY_WAITING) or no descriptor; ERR_TIMEOUT: edge does not read for LIMIT_RELAY_SEND_MS.
+ * After an error `relayed` is not called; else it may be before this returns. Thread-safe. */
 must_use enum error handover_relay(struct handover_server *s, const struct relay_request *rq,
                                    struct slice raw, void *token);
 must_use enum error handover_server_banned(struct handover_server *s, const struct ip *ips,
