@@ -21,6 +21,7 @@ write_config() {
 [server]
 host = mail.$BENCH_DOMAIN
 data = $DIR/data
+edge_data = $DIR/edge
 run = $DIR/run
 mail_user = $MAIL_UID
 edge_user = $((MAIL_UID + 1))
@@ -41,6 +42,15 @@ connections_per_address = 20000
 
 [guard]
 firewall = no
+
+[sending]
+smarthost = 127.0.0.1:$SINK_PORT
+messages_per_hour = 0
+new_recipients_per_day = 0
+
+[dns]
+known_good =
+known_bad =
 CONF
 }
 
