@@ -250,7 +250,7 @@
 #define LIMIT_DKIM_PEM               8192 /* a private key's text */
 #define LIMIT_DKIM_SAME              20   /* fields of one name that are signed, from the last */
 #define LIMIT_DKIM_FIELD             (32 * 1024)
-#define LIMIT_SIGNING_MS             5000 /* until changed keys sign */
+#define LIMIT_SIGNING_MS             2000 /* until changed keys sign */
 #define LIMIT_SIGNATURES             4    /* of one message */
 #define LIMIT_SIGNING_ARENA          (16 * 1024 * 1024)
 #define LIMIT_QUEUE_DONE             20000 /* finished entries that are remembered */
@@ -273,6 +273,8 @@
 #define LIMIT_TALLY_SECONDS          (7 * 24 * 3600)   /* until an unsent report is forgotten */
 #define LIMIT_TLSRPT                 (4 * 1024 * 1024) /* a report, unpacked */
 #define LIMIT_TLSRPT_LINES           2000              /* of a report that is read */
+#define LIMIT_TLSRPT_VALUES          100000            /* all values in it */
+#define LIMIT_TLSRPT_TEXT            500               /* bytes kept of a text in it */
 #define LIMIT_TLSRPT_DEPTH           32                /* of its JSON */
 #define LIMIT_TLSRPT_ARENA           (16 * 1024 * 1024)
 

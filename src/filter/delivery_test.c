@@ -2,6 +2,7 @@
  * refused. */
 #include "base/mem.h"
 #include "filter/delivery.h"
+#include "trust/dkim.h"
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -207,6 +208,48 @@ static void users_relay_in_one_commit(void **state)
                 SLICE("Return-Path: <x@sender.example>\r\nDelivered-To: ben@example.org\r\n"
                       "Received: here\r\nFrom: x@sender.example\r\nSubject: hello\r\n\r\n"
                       "body\r\n"));
+}
+
+static void give_key(struct world *w)
+{
+    const struct directory_dkim key = {
+        .selector = "e1", .ed25519 = true, .state = DKIM_ACTIVE, .record = SLICE("v=DKIM1")};
+    struct buf pem = BUF_INIT(LIMIT_DKIM_PEM);
+    assert_int_equal(dkim_key_make(DKIM_ED25519, &pem), OK);
+    const struct slice text = buf_slice(&pem);
+    assert_int_equal(directory_dkim_add(w->directory, SLICE("example.org"), &key, &text, 1), OK);
+    buf_wipe(&pem);
+}
+
+static void what_leaves_is_signed(void **state)
+{
+    struct world *w = *state;
+    const struct slice raw = SLICE("From: anna@example.org\r\n\r\nbody\r\n");
+    const struct slice to[] = {SLICE_INIT("b@remote.example")};
+    give_key(w);
+    w->service.signing = signing_new(w->directory);
+    struct delivery_recipient away = {.address = SLICE("x@remote.example")};
+    run(w, &away, 1, raw, true);
+    assert_int_equal(away.status, DELIVERY_OK);
+    struct store_body b;
+    assert_int_equal(store_queue_body(w->store, queue(w).id, &b), OK);
+    assert_true(slice_starts(b.raw, SLICE("DKIM-Signature: v=1; a=ed25519-sha256;")));
+    assert_true(slice_find(b.raw, SLICE(" d=example.org;")) < b.raw.n);
+    size_t trace = slice_find(b.raw, SLICE("\r\nReceived: here\r\n"));
+    assert_true(slice_eq(slice_from(b.raw, trace + strlen("\r\nReceived: here\r\n")), raw));
+    store_body_free(&b);
+    /* What stays is not signed; nor is a forged sender on its way through. */
+    struct delivery_recipient here = {.address = SLICE("carla@example.org")};
+    run(w, &here, 1, raw, true);
+    inbox_holds(w, w->carla, 1,
+                SLICE("Return-Path: <x@sender.example>\r\nDelivered-To: carla@example.org\r\n"
+                      "Received: here\r\nFrom: anna@example.org\r\n\r\nbody\r\n"));
+    assert_int_equal(directory_forward_set(w->directory, w->ben, to, 1, true), OK);
+    assert_int_equal(run_one(w, "ben@example.org", raw), DELIVERY_OK);
+    assert_int_equal(store_queue_body(w->store, queue(w).id, &b), OK);
+    assert_true(slice_starts(b.raw, SLICE("Delivered-To: ben@example.org\r\n")));
+    store_body_free(&b);
+    signing_free(w->service.signing);
 }
 
 static void forwards_wait_in_the_queue(void **state)
@@ -559,6 +602,7 @@ int main(void)
         TEST(each_mailbox_once),
         TEST(strangers_do_not_relay),
         TEST(users_relay_in_one_commit),
+        TEST(what_leaves_is_signed),
         TEST(forwards_wait_in_the_queue),
         TEST(loops),
         TEST(full_mailboxes),
