@@ -92,7 +92,7 @@ struct roll {
     struct call *call;
     struct directory *directory;
     struct output table;
-    size_t n, next;  /* records in the table; those among them that wait for a switch */
+    size_t next;     /* records that wait for a switch */
     size_t switched; /* domains */
 };
 
@@ -128,8 +128,10 @@ static enum error show_records(struct roll *r, struct slice domain)
         put_name(&r->table, &list[i]);
         output_str(&r->table, "TXT");
         output_str(&r->table, state_name(list[i].state));
-        put_record(&r->table, list[i].record);
-        r->n++;
+        if (r->call->json)
+            output_text(&r->table, list[i].record);
+        else
+            put_record(&r->table, list[i].record);
         r->next += list[i].state == DKIM_NEXT;
     }
     return e;
@@ -153,26 +155,24 @@ static enum error roll_dkim(struct roll *r, struct slice domain)
     return e == OK ? show_records(r, domain) : e;
 }
 
-static int roll_all(struct roll *r, struct slice only)
+static int roll_one(struct roll *r, struct slice domain)
+{
+    bool ours = directory_domain_is_ours(r->directory, domain);
+    enum error e = ours ? roll_dkim(r, domain) : ERR_NOTFOUND;
+    return e ? failed(domain, e) : DONE;
+}
+
+static int roll_all(struct roll *r)
 {
     struct domain *list;
     size_t n;
     enum error e = directory_domain_list(r->directory, &r->call->arena, &list, &n);
     if (e)
         return failed(SLICE("domains"), e);
-    for (size_t i = 0; i < n; i++) {
-        struct slice domain = slice_str(list[i].name);
-        if (only.n && !slice_ieq(only, domain))
-            continue;
-        e = roll_dkim(r, domain);
-        if (e)
-            return failed(domain, e);
-    }
-    if (r->n == 0 && only.n)
-        return failed(only, ERR_NOTFOUND);
-    if (call_has(r->call, "switch") && r->switched == 0)
-        return refuse("no next keys wait for a switch; `depesche key roll --dkim` makes them");
-    return DONE;
+    int result = DONE;
+    for (size_t i = 0; i < n && result == DONE; i++)
+        result = roll_one(r, slice_str(list[i].name));
+    return result;
 }
 
 static int roll_dkim_keys(struct call *c)
@@ -182,12 +182,14 @@ static int roll_dkim_keys(struct call *c)
     if (!call_directory(c, &r.directory))
         return REFUSED;
     output_table(&r.table, c->json, columns, 4);
-    int result = roll_all(&r, call_arg(c, 0));
+    int result = c->n_args ? roll_one(&r, call_arg(c, 0)) : roll_all(&r);
     directory_close(r.directory);
     output_print(&r.table);
     if (!c->json && r.next)
         printf("\nPublish these records; when everybody can see the next ones, `depesche key roll "
                "--dkim --switch` signs with them.\n");
+    if (result == DONE && call_has(c, "switch") && r.switched == 0)
+        return refuse("no next keys wait for a switch; `depesche key roll --dkim` makes them");
     return result;
 }
 
