@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "directory/directory.h"
 #include "guard/guard.h"
+#include "queue/memory.h"
 #include "store/store.h"
 
 enum { DONE = 0, REFUSED = 1, USAGE = 2 };
@@ -73,6 +74,7 @@ must_use bool call_become_owner(struct call *c);
 must_use bool call_directory(struct call *c, struct directory **out); /* config, owner, open */
 must_use bool call_guard(struct call *c, struct guard **out);
 must_use bool call_store(struct call *c, struct store **out); /* read-only */
+must_use bool call_memory(struct call *c, struct memory **out);
 
 /* A password: from --password-fd N, else asked at the terminal, twice when `twice`. */
 must_use bool call_password(struct call *c, const char *prompt, bool twice,
@@ -130,5 +132,6 @@ int command_queue_retry(struct call *c);
 int command_queue_hold(struct call *c);
 int command_queue_release(struct call *c);
 int command_queue_cancel(struct call *c);
+int command_queue_policy(struct call *c);
 
 #endif

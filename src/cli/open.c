@@ -103,6 +103,18 @@ bool call_store(struct call *c, struct store **out)
     return e == OK;
 }
 
+bool call_memory(struct call *c, struct memory **out)
+{
+    if (!call_config(c) || !call_become_owner(c))
+        return false;
+    umask(077);
+    const char *path = data_path(c, "policy.db");
+    enum error e = memory_open(path, out);
+    if (e)
+        refuse("%s: cannot be opened (%s); `depesche doctor` looks closer", path, error_name(e));
+    return e == OK;
+}
+
 /* One line from a descriptor, without its line end. */
 static enum error read_line(int fd, char *out, size_t size)
 {

@@ -97,6 +97,17 @@ static const struct option queue_list_options[] = {
     {"finished", NULL, "What left or came back lately."},
     {0},
 };
+static const struct option queue_policy_options[] = {
+    {"level", "encrypt|verify|dane", "Demand this of the domain, whatever the list says."},
+    {"mx", "\"PATTERN ...\"",
+     "With --level verify: names that its servers' certificates may be for. `*.` stands for one "
+     "label."},
+    {"lift", NULL, "Demand nothing of the domain, whatever the list says."},
+    {"default", NULL, "Take your line away: the list's line counts again."},
+    {"allow-weaker", NULL,
+     "Forget how well the domain was reached before: it may be reached more weakly again."},
+    {0},
+};
 #define QUEUE_WHICH                                                                                \
     "What is given must all fit: an ID, recipient, sender, destination. The server must run."
 
@@ -195,6 +206,12 @@ const struct command commands[] = {
      queue_which_options, command_queue_release},
     {"queue", "cancel", "[ID]", 0, 1, "Remove mail from the queue; nobody is told", QUEUE_WHICH,
      queue_which_options, command_queue_cancel},
+    {"queue", "policy", "[DOMAIN]", 0, 1,
+     "Show or change how safely mail must reach a domain, and why",
+     "The strictest counts: the list of providers or your line, which takes the place of the "
+     "list's; what was reached before; and sending.clear_text. Without a domain, lists your lines "
+     "and the list's.",
+     queue_policy_options, command_queue_policy},
 
     {"doctor", NULL, "", 0, 0, "Examine databases, certificates, permissions and ports", NULL,
      doctor_options, command_doctor},

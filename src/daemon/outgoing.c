@@ -31,15 +31,8 @@ struct outgoing {
 
 static enum error read_providers(const struct config *c, struct providers **out)
 {
-    autobuf text = BUF_INIT(LIMIT_CONFIG_SIZE);
-    char why[CONFIG_WHY] = "";
-    enum error e = OK;
-    if (c->providers[0])
-        e = file_read(c->providers, &text);
-    else
-        buf_add(&text, providers_builtin());
-    if (!e)
-        e = providers_read(buf_slice(&text), out, why, sizeof why);
+    char why[CONFIG_WHY];
+    enum error e = providers_load(c->providers, out, why, sizeof why);
     if (e)
         log_error("providers.unread", log_text("file", c->providers),
                   log_text("error", error_name(e)), log_text("why", why));

@@ -1,6 +1,7 @@
 /* The list of providers: reading and looking up; see providers.h. */
 #include "queue/providers.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "directory/directory.h"
@@ -233,6 +234,16 @@ enum error providers_read(struct slice text, struct providers **out, char *why, 
     else
         providers_free(p);
     return e;
+}
+
+enum error providers_load(const char *path, struct providers **out, char *why, size_t why_size)
+{
+    autobuf text = BUF_INIT(LIMIT_PROVIDERS_TEXT);
+    why[0] = 0;
+    if (path[0] == 0)
+        return providers_read(providers_builtin(), out, why, why_size);
+    enum error e = file_read(path, &text);
+    return e == OK ? providers_read(buf_slice(&text), out, why, why_size) : e;
 }
 
 /* --- Asking --- */

@@ -32,6 +32,10 @@ struct slice providers_builtin(void);
  * enough for it. */
 must_use enum error providers_read(struct slice text, struct providers **out, char *why,
                                    size_t why_size);
+/* The list in that file; "": the one that is built in. Errors as file_read()'s and
+ * providers_read()'s, `why` is empty when the file cannot be read. */
+must_use enum error providers_load(const char *path, struct providers **out, char *why,
+                                   size_t why_size);
 /* NULL is allowed. */
 void providers_free(struct providers *p);
 /* The line for exactly this domain (lower case A-labels); false: none. Slices live as the list. */
