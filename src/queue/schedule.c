@@ -569,20 +569,17 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, i
     return false;
 }
 
-static size_t hurry(struct schedule *s, struct destination *d)
+/* All that waits for it is due. */
+static void hurry(struct schedule *s, const struct destination *d)
 {
-    size_t n = 0;
-    open_destination(s, d);
     for (uint32_t i = d->flows; i != POOL_NONE; i = flow_at(s, i)->sibling.next) {
         struct flow *f = flow_at(s, i);
-        for (; f->future != POOL_NONE; n++) {
+        while (f->future != POOL_NONE) {
             uint32_t l = f->future;
             letter_out(s, l);
             letter_due(s, l);
         }
     }
-    call_parked(s, d);
-    return n;
 }
 
 static void destination_answered(struct schedule *s, uint32_t i, enum schedule_end end, int64_t at,
@@ -598,7 +595,7 @@ static void destination_answered(struct schedule *s, uint32_t i, enum schedule_e
         set_failing(s, d, false);
         open_destination(s, d);
         if (failed_before && end == SCHEDULE_TOOK)
-            (void)hurry(s, d);
+            hurry(s, d);
     }
 }
 
@@ -646,10 +643,13 @@ bool schedule_under_way(const struct schedule *s, uint64_t entry, uint64_t desti
            (letter_at(s, i)->pos == POS_UNDER_WAY || letter_at(s, i)->pos == POS_DROPPED);
 }
 
-size_t schedule_hurry(struct schedule *s, uint64_t destination)
+void schedule_open(struct schedule *s, uint64_t destination)
 {
     uint32_t i = pool_find(&s->destinations, destination, destination);
-    return i == POOL_NONE ? 0 : hurry(s, destination_at(s, i));
+    if (i == POOL_NONE)
+        return;
+    open_destination(s, destination_at(s, i));
+    call_parked(s, destination_at(s, i));
 }
 
 struct schedule_stats schedule_stats(const struct schedule *s)

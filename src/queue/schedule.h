@@ -51,9 +51,8 @@ void schedule_done(struct schedule *s, uint32_t letter, enum schedule_end end, u
  * then marked: schedule_done() frees it whatever is left) or is not there. */
 bool schedule_remove(struct schedule *s, uint64_t entry, uint64_t destination);
 bool schedule_under_way(const struct schedule *s, uint64_t entry, uint64_t destination);
-/* Everything for `destination` is due now, and it may be tried; linear in its letters. Returns how
- * many were not due before. */
-size_t schedule_hurry(struct schedule *s, uint64_t destination);
+/* A destination that failed may be tried now, by what is due. */
+void schedule_open(struct schedule *s, uint64_t destination);
 
 struct schedule_stats {
     size_t letters, due, under_way, destinations, failing, senders, bytes;

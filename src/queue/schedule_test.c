@@ -139,7 +139,7 @@ static void failing(void **state)
     schedule_free(s);
 }
 
-static void hurrying_and_removing(void **state)
+static void adding_and_removing(void **state)
 {
     struct schedule *s = make(10, 2);
     struct schedule_turn t;
@@ -147,8 +147,9 @@ static void hurrying_and_removing(void **state)
     for (unsigned i = 0; i < 5; i++)
         schedule_add(s, 1 + i, d, a, 1, 1000);
     assert_int_equal(turn(s, 0, &t), 0);
-    assert_int_equal(schedule_hurry(s, key("x", 0)), 0);
-    assert_int_equal(schedule_hurry(s, d), 5);
+    for (unsigned i = 0; i < 5; i++)
+        schedule_add(s, 1 + i, d, a, 1, 0);
+    assert_int_equal(schedule_stats(s).letters, 5);
     assert_true(schedule_remove(s, 3, d));
     assert_false(schedule_remove(s, 3, d));
     assert_false(schedule_remove(s, 4, a));
@@ -363,13 +364,10 @@ static void step_remove(struct schedule *s, int e, int d)
     forget_empty(d);
 }
 
-static void step_hurry(struct schedule *s, int d)
+static void step_open(struct schedule *s, int d)
 {
-    (void)schedule_hurry(s, key("d", (unsigned)d));
+    schedule_open(s, key("d", (unsigned)d));
     m.closed[d] = 0;
-    for (int e = 0; e < ENTRIES; e++)
-        if (m.l[e][d].there && !m.l[e][d].under_way && m.l[e][d].at > m.now)
-            m.l[e][d].at = m.now;
 }
 
 static void compare(struct schedule *s)
@@ -404,7 +402,7 @@ static void beside_a_model(void **state)
             else if (what < 94)
                 step_remove(s, e, d);
             else if (what < 95)
-                step_hurry(s, d);
+                step_open(s, d);
             else if (what >= 97)
                 m.now += dice(30);
             if (i % 64 == 0)
@@ -418,7 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mailing), cmocka_unit_test(halves),
-        cmocka_unit_test(failing), cmocka_unit_test(hurrying_and_removing),
+        cmocka_unit_test(failing), cmocka_unit_test(adding_and_removing),
         cmocka_unit_test(memory),  cmocka_unit_test(beside_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,8 @@ static const char *const text[ST_COUNT] = {
     [ST_QUEUE_LAST] = "SELECT seq FROM sqlite_sequence WHERE name = 'queue'",
     /* An entry without a recipient gives one row of nulls. */
     [ST_QUEUE_SCAN] = "SELECT q.id, q.account, q.created, q.size, q.sender, r.number, r.state,"
-                      " r.attempts, r.next_attempt, r.address FROM queue q LEFT JOIN recipient r"
+                      " r.attempts, r.next_attempt, r.address, r.notify, r.told FROM queue q LEFT "
+                      "JOIN recipient r"
                       " ON r.entry = q.id AND r.state NOT IN (3, 4, 5) WHERE q.done = 0"
                       " ORDER BY q.id, r.number",
     [ST_RCPT_LIST] = "SELECT number, address, orcpt, notify, state, attempts, next_attempt,"

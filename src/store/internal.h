@@ -5,7 +5,8 @@
  *     its committer thread alone (and to store_open before that thread starts);
  *   - the published state (`pub`, snapshots, watches, the map of accounts) is under shard->lock;
  *   - the queue of jobs is under shard->qlock.
- * Locks are taken one at a time, but for the body cache's, which may be taken under none or last.
+ * Locks are taken one at a time, but for the body cache's, which may be taken under none or last,
+ * and for store->watch_lock, under which the queue's watcher takes its own.
  */
 #ifndef DEPESCHE_STORE_INTERNAL_H
 #define DEPESCHE_STORE_INTERNAL_H
@@ -195,6 +196,7 @@ struct store {
     struct body_cache *cache;
     unsigned n_shards;
     struct shard *shard;
+    pthread_mutex_t watch_lock;                               /* also while `accepted` is called */
     void (*accepted)(void *arg, const struct queue_entry *e); /* store_queue_watch() */
     void *accepted_arg;
 };

@@ -49,16 +49,23 @@ static void accepted_add(struct shard *sh, const struct queue_new *q, uint64_t i
 
 void queue_publish(struct shard *sh, bool ok)
 {
-    for (size_t i = 0; ok && i < sh->n_accepted; i++)
-        sh->store->accepted(sh->store->accepted_arg, &sh->accepted[i]);
+    struct store *s = sh->store;
+    if (ok && sh->n_accepted > 0) {
+        pthread_mutex_lock(&s->watch_lock);
+        for (size_t i = 0; s->accepted != NULL && i < sh->n_accepted; i++)
+            s->accepted(s->accepted_arg, &sh->accepted[i]);
+        pthread_mutex_unlock(&s->watch_lock);
+    }
     sh->n_accepted = 0;
 }
 
 void store_queue_watch(struct store *s, void (*fn)(void *arg, const struct queue_entry *e),
                        void *arg)
 {
+    pthread_mutex_lock(&s->watch_lock);
     s->accepted = fn;
     s->accepted_arg = arg;
+    pthread_mutex_unlock(&s->watch_lock);
 }
 
 enum error queue_insert(struct shard *sh, const struct queue_new *q)
@@ -85,8 +92,7 @@ enum error queue_insert(struct shard *sh, const struct queue_new *q)
     if (err != OK)
         return err;
     q->body->uses++;
-    if (sh->store->accepted != NULL)
-        accepted_add(sh, q, id);
+    accepted_add(sh, q, id);
     return OK;
 }
 
@@ -281,7 +287,9 @@ static enum error scan_shard(struct shard *sh, void (*row)(void *arg, const stru
                               .number = col_u32(st, 5),
                               .attempts = col_u32(st, 7),
                               .next_attempt = col_i(st, 8),
-                              .address = col_slice(st, 9)};
+                              .address = col_slice(st, 9),
+                              .notify = (uint8_t)col_i(st, 10),
+                              .told = (uint8_t)col_i(st, 11)};
         r.state = read_state(col_i(st, 6), r.address);
         row(arg, &r);
     }

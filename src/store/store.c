@@ -108,6 +108,7 @@ enum error store_open(const struct store_options *o, struct store **out)
     s->lock_fd = -1;
     s->zpool = zpool_new();
     s->cache = body_cache_new();
+    pthread_mutex_init(&s->watch_lock, NULL);
     enum error e = open_dir(s, o);
     unsigned wanted = e == OK ? s->n_shards : 0;
     s->n_shards = 0;
@@ -133,6 +134,7 @@ void store_close(struct store *s)
     body_cache_free(s->cache);
     zpool_free(s->zpool);
     auto_close(&s->lock_fd);
+    pthread_mutex_destroy(&s->watch_lock);
     mem_free(s->dir);
     mem_free(s);
 }

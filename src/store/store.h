@@ -429,6 +429,7 @@ struct queue_row {
     uint32_t number;
     enum queue_state state;
     uint32_t attempts;
+    uint8_t notify, told;
     int64_t next_attempt, created;
     uint64_t size;
     struct slice sender, address;
@@ -440,7 +441,7 @@ must_use enum error store_queue_scan(struct store *s,
                                      void (*row)(void *arg, const struct queue_row *r), void *arg);
 /* Calls fn(arg, e) for each entry accepted from now on, after its commit and before its caller
  * hears of it, on the committer's thread: short, and without calling the store. One function a
- * store; set it before deliveries begin. */
+ * store; set it before deliveries begin. NULL ends it: no call is running when that returns. */
 void store_queue_watch(struct store *s, void (*fn)(void *arg, const struct queue_entry *e),
                        void *arg);
 

@@ -1,0 +1,321 @@
+/* A turn of the schedule becomes a flight: which recipients travel, what is demanded, the message,
+ * and off to edge. What can never be sent is set aside here. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "queue/queue_private.h"
+
+#define PAUSE_MS 1000 /* when edge takes nothing */
+
+void flight_free(struct flight *f)
+{
+    arena_free(&f->arena);
+    arena_free(&f->work);
+    mem_free(f->result);
+    mem_free(f);
+}
+
+static struct flight *flight_new(const struct schedule_turn *t)
+{
+    struct flight *f = mem_alloc(sizeof *f);
+    f->turn = *t;
+    arena_init(&f->arena, LIMIT_QUEUE_ARENA);
+    arena_init(&f->work, LIMIT_QUEUE_ARENA);
+    return f;
+}
+
+/* The turn ends before it was one: `left` recipients are due again at `at`. */
+static void turn_over(struct queue *q, const struct schedule_turn *t, uint32_t left, int64_t at)
+{
+    pthread_mutex_lock(&q->lock);
+    schedule_done(q->schedule, t->letter, SCHEDULE_UNKNOWN, left, at, clock_wall());
+    pthread_cond_broadcast(&q->settled);
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* Nothing goes to edge for a moment; then the letter's turn comes again. */
+static void put_off(struct queue *q, const struct flight *f)
+{
+    pthread_mutex_lock(&q->lock);
+    q->pause_until_ms = clock_ms() + PAUSE_MS;
+    pthread_mutex_unlock(&q->lock);
+    turn_over(q, &f->turn, (uint32_t)f->n + f->rest, clock_wall());
+}
+
+/* --- What cannot be sent --- */
+
+/* Sets the recipients aside, durably. */
+static enum error set_aside(struct queue *q, const struct queue_entry *e, const size_t *which,
+                            size_t n, const char *why)
+{
+    struct queue_change *c = mem_array(n, sizeof *c);
+    for (size_t i = 0; i < n; i++) {
+        c[i] = (struct queue_change){.entry = e->id, .recipient = e->recipients[which[i]]};
+        c[i].recipient.state = QUEUE_BROKEN;
+        c[i].recipient.next_attempt = clock_wall();
+        c[i].recipient.last_answer = slice_str(why);
+        log_error("queue.broken", log_u64("entry", e->id), log_slice("to", c[i].recipient.address),
+                  log_text("reason", why));
+    }
+    enum error err = store_queue_settle(q->o.store, c, n);
+    mem_free(c);
+    return err;
+}
+
+static void break_flight(struct queue *q, const struct flight *f, const char *why)
+{
+    int64_t now = clock_wall();
+    enum error e = set_aside(q, &f->entry, f->which, f->n, why);
+    /* Could not be written: it is looked at again. */
+    uint32_t left = f->rest + (e == OK ? 0 : (uint32_t)f->n);
+    turn_over(q, &f->turn, left, e == OK ? now : now + LIMIT_QUEUE_SOON_SECONDS);
+}
+
+static bool is_damage(enum error e)
+{
+    return e != ERR_AGAIN && e != ERR_FULL && e != ERR_CLOSED && e != ERR_TIMEOUT;
+}
+
+/* --- Who travels --- */
+
+static bool same_way(const struct next_hop *a, const struct next_hop *b)
+{
+    if (a->kind != b->kind || a->transport != b->transport)
+        return false;
+    if (a->kind == RELAY_HTTPS)
+        return slice_eq(a->url, b->url);
+    /* Whatever is behind a transport travels together. */
+    return a->transport != NULL || slice_eq(next_hop_domain(a), next_hop_domain(b));
+}
+
+struct candidate {
+    int64_t at;
+    size_t i;
+};
+
+static int by_time(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return x->i < y->i ? -1 : x->i > y->i;
+}
+
+/* Those of the entry that wait for the turn's destination, the longest waiting first; what has no
+ * way at all goes aside. */
+static size_t gather(struct queue *q, struct flight *f, struct candidate *c)
+{
+    size_t *lost = mem_array(f->entry.n_recipients, sizeof *lost), n_lost = 0, n = 0;
+    for (size_t i = 0; i < f->entry.n_recipients; i++) {
+        const struct queue_recipient *r = &f->entry.recipients[i];
+        struct next_hop hop;
+        if (r->state != QUEUE_WAITING)
+            continue;
+        enum error e = next_hop_of(q->o.transports, q->o.n_transports, r->address, &hop);
+        if (hop.key != f->turn.destination)
+            continue;
+        if (e != OK)
+            lost[n_lost++] = i;
+        else
+            c[n++] = (struct candidate){r->next_attempt, i};
+    }
+    if (n_lost > 0 &&
+        set_aside(q, &f->entry, lost, n_lost, "nobody can send to this address") != OK)
+        f->rest += (uint32_t)n_lost;
+    mem_free(lost);
+    qsort(c, n, sizeof *c, by_time);
+    return n;
+}
+
+static bool has_room(const struct flight *f, const struct next_hop *hop)
+{
+    return f->n < LIMIT_RELAY_RECIPIENTS && (f->n == 0 || same_way(hop, &f->hop));
+}
+
+/* Who travels: those that are due; all, when none is and the letter was hurried. */
+static void choose(struct queue *q, struct flight *f)
+{
+    struct candidate *c = mem_array(f->entry.n_recipients, sizeof *c);
+    int64_t now = clock_wall();
+    f->rest_at = now + LIMIT_QUEUE_SOON_SECONDS;
+    size_t n = gather(q, f, c);
+    bool hurried = n > 0 && c[0].at > now;
+    for (size_t k = 0; k < n; k++) {
+        struct next_hop hop;
+        size_t i = c[k].i;
+        if (next_hop_of(q->o.transports, q->o.n_transports, f->entry.recipients[i].address, &hop) ==
+                OK &&
+            (hurried || c[k].at <= now) && has_room(f, &hop)) {
+            f->hop = hop;
+            f->which[f->n++] = i;
+        } else if (f->rest++ == 0 || c[k].at < f->rest_at) {
+            f->rest_at = c[k].at;
+        }
+    }
+    mem_free(c);
+}
+
+/* --- What is asked of edge --- */
+
+static bool add_recipients(struct flight *f, struct relay_request *rq)
+{
+    struct relay_recipient *list = arena_array(&f->arena, f->n, sizeof *list);
+    for (size_t i = 0; list != NULL && i < f->n; i++) {
+        const struct queue_recipient *r = &f->entry.recipients[f->which[i]];
+        list[i] =
+            (struct relay_recipient){.address = next_hop_address(&f->hop, r->address, &f->arena),
+                                     .orcpt = r->orcpt,
+                                     .notify = r->notify};
+    }
+    rq->recipient = list;
+    rq->n_recipients = f->n;
+    return list != NULL && !f->arena.failed;
+}
+
+/* A login must not be seen by others: its host proves who it is. */
+static void demand_of_transport(const struct queue *q, const struct queue_transport *t,
+                                struct relay_request *rq)
+{
+    rq->host = slice_str(t->host);
+    rq->port = t->port;
+    rq->login = slice_str(t->login);
+    rq->password = slice_str(t->password);
+    if (rq->login.n > 0) {
+        rq->demand = DEMAND_VERIFY;
+        rq->source = SOURCE_TRANSPORT;
+        rq->mx_names = rq->host;
+    } else if (!q->o.clear_allowed) {
+        rq->demand = DEMAND_ENCRYPT;
+        rq->source = SOURCE_SETTING;
+    }
+}
+
+static enum error make_request(struct queue *q, struct flight *f, struct relay_request *rq)
+{
+    const struct queue_entry *e = &f->entry;
+    struct memory_demand d;
+    *rq = (struct relay_request){.id = e->id,
+                                 .kind = f->hop.kind,
+                                 .domain = next_hop_domain(&f->hop),
+                                 .port = q->o.port,
+                                 .clear_allowed = q->o.clear_allowed,
+                                 .tls_optional = e->tls_optional,
+                                 .require_tls = e->require_tls,
+                                 .sender = e->sender,
+                                 .envid = e->envid,
+                                 .ret = e->ret,
+                                 .smtputf8 = e->smtputf8,
+                                 .eight_bit = e->eight_bit,
+                                 .size = e->size};
+    enum error err = add_recipients(f, rq) ? OK : ERR_LIMIT;
+    if (f->hop.kind == RELAY_HTTPS) {
+        rq->domain = f->hop.url;
+        rq->port = 0;
+    } else if (f->hop.transport != NULL) {
+        demand_of_transport(q, f->hop.transport, rq);
+    } else if (err == OK) {
+        err = memory_demand(q->o.memory, q->o.providers, rq->domain, q->o.clear_allowed,
+                            clock_wall(), &f->arena, &d);
+        if (err == OK) {
+            rq->demand = d.demand;
+            rq->source = d.source;
+            rq->mx_names = d.mx_names;
+            memory_sts(q->o.memory, rq->domain, &f->arena, &rq->sts);
+        }
+    }
+    f->demand = rq->demand;
+    f->source = rq->source;
+    return err;
+}
+
+/* --- The turn --- */
+
+static void list_flight(struct queue *q, struct flight *f)
+{
+    f->next = q->flights;
+    f->link = &q->flights;
+    if (f->next != NULL)
+        f->next->link = &f->next;
+    q->flights = f;
+    q->n_flights++;
+    pthread_cond_broadcast(&q->settled); /* who waits for it to be made ready */
+}
+
+static void unlist_flight(struct queue *q, struct flight *f)
+{
+    *f->link = f->next;
+    if (f->next != NULL)
+        f->next->link = f->link;
+    q->n_flights--;
+}
+
+/* True: it is edge's now, and its result may be here already. */
+static bool depart(struct queue *q, struct flight *f)
+{
+    struct relay_request rq;
+    struct store_body body;
+    enum error e = store_queue_body(q->o.store, f->entry.id, &body);
+    if (e != OK) {
+        if (is_damage(e))
+            break_flight(q, f, "its message cannot be read");
+        else
+            put_off(q, f);
+        return false;
+    }
+    e = make_request(q, f, &rq);
+    bool made = e == OK;
+    if (made) {
+        pthread_mutex_lock(&q->lock);
+        list_flight(q, f);
+        pthread_mutex_unlock(&q->lock);
+        e = q->o.send(q->o.arg, &rq, body.raw, f);
+    }
+    store_body_free(&body);
+    if (e == OK)
+        return true;
+    if (made) {
+        pthread_mutex_lock(&q->lock);
+        unlist_flight(q, f);
+        pthread_mutex_unlock(&q->lock);
+    }
+    if (e == ERR_INPUT || e == ERR_LIMIT)
+        break_flight(q, f, "it cannot be handed over");
+    else
+        put_off(q, f);
+    return false;
+}
+
+static void entry_unreadable(struct queue *q, const struct schedule_turn *t, enum error e)
+{
+    if (e == ERR_NOTFOUND) { /* forgotten, or cancelled meanwhile */
+        turn_over(q, t, 0, 0);
+    } else if (is_damage(e)) {
+        log_error("queue.broken", log_u64("entry", t->entry), log_text("reason", error_name(e)));
+        turn_over(q, t, 0, 0);
+    } else {
+        turn_over(q, t, 1, clock_wall() + LIMIT_QUEUE_SOON_SECONDS);
+    }
+}
+
+void queue_send(struct queue *q, const struct schedule_turn *t)
+{
+    struct flight *f = flight_new(t);
+    bool departed = false;
+    enum error e = store_queue_get(q->o.store, t->entry, &f->arena, &f->entry);
+    if (e == OK) {
+        f->which = arena_array(&f->arena, f->entry.n_recipients + 1, sizeof *f->which);
+        f->order = arena_array(&f->arena, f->entry.n_recipients + 1, sizeof *f->order);
+        e = f->which == NULL || f->order == NULL ? ERR_LIMIT : OK;
+    }
+    if (e == OK) {
+        choose(q, f);
+        if (f->n > 0)
+            departed = depart(q, f);
+        else
+            turn_over(q, t, f->rest, f->rest_at);
+    } else {
+        entry_unreadable(q, t, e);
+    }
+    if (!departed)
+        flight_free(f);
+}
