@@ -108,6 +108,16 @@ static enum error with_a_labels(struct arena *a, struct slice address, struct sl
     return out->n > 0 ? OK : ERR_LIMIT;
 }
 
+/* An address that has no form for the wire; for want of memory it is only not now. */
+static struct client_failure no_path(enum error e, const char *status, const char *text)
+{
+    if (e != ERR_LIMIT)
+        return verdict(PROBLEM_SYNTAX, status, text);
+    struct client_failure f;
+    client_fail(&f, PROBLEM_BUSY, "4.3.1", "");
+    return f;
+}
+
 static enum error wire_path(struct arena *a, struct slice address, struct slice *out)
 {
     return is_path(address) ? with_a_labels(a, address, out) : ERR_INPUT;
@@ -139,14 +149,15 @@ static bool check_message(struct transaction *t, struct client_failure *f)
 {
     const struct ehlo *ehlo = &t->c->ehlo;
     const struct relay_request *rq = t->rq;
+    enum error e = rq->sender.n > 0 ? wire_path(t->a, rq->sender, &t->sender) : OK;
     if (!lines_are_whole(t->raw))
         *f = verdict(PROBLEM_SYNTAX, "5.6.0", "a bare CR or LF in the message");
     else if (ehlo->size && ehlo->max_size > 0 && t->raw.n > ehlo->max_size)
         *f = verdict(PROBLEM_TOO_BIG, "5.3.4", "");
     else if (!is_value(rq->envid, LIMIT_SMTP_ENVID) || !ascii_only(rq->envid))
         *f = verdict(PROBLEM_SYNTAX, "5.5.4", "the envelope id cannot be sent");
-    else if (rq->sender.n > 0 && wire_path(t->a, rq->sender, &t->sender) != OK)
-        *f = verdict(PROBLEM_SYNTAX, "5.1.7", "the sender's address cannot be sent");
+    else if (e != OK)
+        *f = no_path(e, "5.1.7", "the sender's address cannot be sent");
     else if (rq->require_tls && !(ehlo->require_tls && dial_is_tls(t->c->d)))
         *f = verdict(PROBLEM_NO_REQUIRETLS, "5.7.30", "");
     else if (!ehlo->smtputf8 &&
@@ -161,8 +172,9 @@ static bool check_recipient(struct transaction *t, size_t i, struct client_failu
 {
     const struct relay_recipient *r = &t->rq->recipient[i];
     struct client_recipient *w = &t->recipient[i];
-    if (wire_path(t->a, r->address, &w->address) != OK || !is_orcpt(r->orcpt))
-        *f = verdict(PROBLEM_SYNTAX, "5.1.3", "the recipient's address cannot be sent");
+    enum error e = is_orcpt(r->orcpt) ? wire_path(t->a, r->address, &w->address) : ERR_INPUT;
+    if (e != OK)
+        *f = no_path(e, "5.1.3", "the recipient's address cannot be sent");
     else if (!t->c->ehlo.smtputf8 && !ascii_only(w->address))
         *f = verdict(PROBLEM_NO_SMTPUTF8, "5.6.7", "");
     else

@@ -588,6 +588,45 @@ static void outcomes(void **state)
     }
 }
 
+#define ONE_AT_ONCE                                                                                \
+    HELLO(PIPELINING) MAIL RCPT("a") "< DATA\n> 250 ok\n> 250 ok\n> 354 go\n" MESSAGE
+
+static void answers_are_kept(void **state)
+{
+    struct world *w = *state;
+    struct relay_request rq = request(3);
+    struct relay_outcome_of o[3];
+    meet(w,
+         HELLO(PIPELINING) MAIL RCPT("a") RCPT("b")
+             RCPT("c") "< DATA\n> 250 ok\n> 250 ok\n"
+                       "> 550-5.1.1 There is no\n> 550 5.1.1 gr\xc3\xbc\xc3\x9f\xff\n> 450\n> 354 "
+                       "go\n" MESSAGE "< QUIT\n",
+         PATIENCE_MS);
+    assert_int_equal(client_send(w->client, &rq, SLICE("x\r\n"), &w->arena, o, &w->why), OK);
+    assert_true(slice_eq(o[0].answer, SLICE("taken")));
+    assert_true(slice_eq(o[1].answer, SLICE("There is no gr\xc3\xbc\xc3\x9f?")));
+    assert_int_equal(o[2].answer.n, 0);
+    must_have_followed(w);
+}
+
+/* Without memory for what is made on the way nobody is refused for good. */
+static void no_memory_is_temporary(void **state)
+{
+    struct world *w = *state;
+    struct relay_recipient to[] = {people[0], {.address = SLICE("a@b\xc3\xbc.example")}};
+    struct relay_request rq = request(2);
+    rq.recipient = to;
+    arena_free(&w->arena);
+    arena_init(&w->arena, 1);
+    while (arena_alloc(&w->arena, 8))
+        continue;
+    meet(w, ONE_AT_ONCE "< QUIT\n", PATIENCE_MS);
+    assert_int_equal(send_it(w, &rq, SLICE("x\r\n"), "D 250 2.6.0 none|T 0 4.3.1 busy"), OK);
+    rq.sender = SLICE("s@b\xc3\xbc.example");
+    assert_int_equal(send_it(w, &rq, SLICE("x\r\n"), "T 0 4.3.1 busy|T 0 4.3.1 busy"), OK);
+    must_have_followed(w);
+}
+
 static void silence_is_cut(void **state)
 {
     static const struct {
@@ -612,9 +651,6 @@ static void silence_is_cut(void **state)
         must_have_followed(w);
     }
 }
-
-#define ONE_AT_ONCE                                                                                \
-    HELLO(PIPELINING) MAIL RCPT("a") "< DATA\n> 250 ok\n> 250 ok\n> 354 go\n" MESSAGE
 
 static void dots_are_doubled(void **state)
 {
@@ -1034,6 +1070,8 @@ int main(void)
         TEST(no_login_in_clear_text),
         TEST(a_long_password_waits),
         TEST(outcomes),
+        TEST(answers_are_kept),
+        TEST(no_memory_is_temporary),
         TEST(silence_is_cut),
         TEST(dots_are_doubled),
         TEST(a_large_message),
