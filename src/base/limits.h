@@ -166,6 +166,9 @@
 #define LIMIT_GUARD_WHY           1000   /* rows of one address */
 #define LIMIT_GUARD_TOLERATED     1000   /* the highest setting */
 #define LIMIT_GUARD_CLOSINGS      100    /* the highest setting */
+#define LIMIT_SENDING_ACCOUNTS    10000  /* whose counts are in memory; all are in the database */
+#define LIMIT_SENDING_PENDING     100000 /* recipients not yet written to the database */
+#define LIMIT_SENDING_FLUSH_MS    500
 
 /* Hand-over between edge and mail */
 #define LIMIT_HANDOVER_RECORD     131072
@@ -230,6 +233,7 @@
 #define LIMIT_TLS_CHAIN_DEPTH      10
 #define LIMIT_HTTPS_URL            2000
 #define LIMIT_HTTPS_HEADER         (64 * 1024) /* of an answer */
+#define LIMIT_HTTPS_ARENA          (256 * 1024) /* the addresses of a web server */
 #define LIMIT_CLIENT_COMMAND_MS    300000      /* greeting and each command, RFC 5321 4.5.3.2 */
 #define LIMIT_CLIENT_DATA_MS       120000      /* DATA until 354 */
 #define LIMIT_CLIENT_BLOCK_MS      180000      /* a LIMIT_WRITE_CHUNK of the message */
