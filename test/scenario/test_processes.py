@@ -521,7 +521,7 @@ def test_what_is_printed_from_the_tables(tmp_path):
         return subprocess.run([DEPESCHE, *args], capture_output=True, text=True, check=True).stdout
 
     overview = run("help")
-    for noun in ("demo", "serve", "check", "setup", "domain", "account", "alias", "ban", "queue",
+    for noun in ("demo", "serve", "check", "setup", "domain", "account", "alias", "ban", "key", "queue",
                  "doctor"):
         assert f"depesche {noun}" in overview
     completion = tmp_path / "completion"
