@@ -279,6 +279,7 @@
 #define LIMIT_TLSRPT_LINES           2000              /* of a report that is read */
 #define LIMIT_TLSRPT_VALUES          100000            /* all values in it */
 #define LIMIT_TLSRPT_TEXT            500               /* bytes kept of a text in it */
+#define LIMIT_TLSRPT_SCAN            20000 /* newest messages of a mailbox searched for reports */
 #define LIMIT_TLSRPT_DEPTH           32                /* of its JSON */
 #define LIMIT_TLSRPT_ARENA           (16 * 1024 * 1024)
 
@@ -287,6 +288,7 @@
 #define LIMIT_DELIVERED_TO     100   /* Delivered-To fields that are looked at */
 #define LIMIT_DELIVERY_ARENA   (64 * 1024 * 1024)
 #define LIMIT_DELIVERY_TRACE   (16 * 1024)       /* fields put in front of a message */
+#define LIMIT_DSN_VALUE        1100              /* an address, an id, or a server's answer in it */
 #define LIMIT_REPORT           (4 * 1024 * 1024) /* a delivery report */
 #define LIMIT_REPORT_HEADER    (64 * 1024)       /* what it brings back of the message */
 

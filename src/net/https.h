@@ -8,7 +8,7 @@
 #include "net/dns.h"
 #include "net/security.h"
 
-/* Once a process, before a sandbox and before threads. */
+/* Once a process, before a sandbox and before threads: afterwards https_do() opens no file. */
 must_use enum error https_prepare(void);
 
 struct https_request {
@@ -26,8 +26,10 @@ struct https_answer {
     enum problem problem; /* when the call failed: DNS, CONNECT, TIMEOUT, CERT_*, HANDSHAKE, HTTP */
     char detail[200];
 };
-/* OK: an answer came, whatever its status; its body is in *out, whose limit bounds it (more is
- * ERR_LIMIT). Else ERR_INPUT (the URL), ERR_TIMEOUT, ERR_IO with answer->problem. */
+/* OK: an answer came, whatever its status; its body is in *out, whose limit bounds it. Else
+ * answer->problem and detail tell: ERR_INPUT (the URL), ERR_LIMIT (a body over the limit),
+ * ERR_TIMEOUT, ERR_IO. `dns` may be NULL when the URL's host is an address. dial_stop_all() ends it
+ * too, within a second. */
 must_use enum error https_do(const struct https_request *rq, struct https_answer *answer,
                              struct buf *out);
 
