@@ -36,6 +36,10 @@ static const struct option domain_add_options[] = {
     {"alias-of", "DOMAIN", "Share the addresses of a domain that is ours."},
     {0},
 };
+static const struct option dns_reports_options[] = {
+    {"days", "N", "Only reports that came in the last N days. Default 30."},
+    {0},
+};
 static const struct option key_roll_options[] = {
     {"dkim", NULL, "The keys that sign mail."},
     {"switch", NULL, "The next keys are published: sign with them."},
@@ -182,6 +186,11 @@ const struct command commands[] = {
     {"ban", "lift", "ADDRESS", 1, 1, "Let an address in again", NULL, NULL, command_ban_lift},
     {"ban", "why", "ADDRESS", 1, 1, "Show the wrong passwords that came from an address", NULL,
      NULL, command_ban_why},
+
+    {"dns", "reports", "", 0, 0, "Show what other servers report of their way to us",
+     "Reads the TLS reports (RFC 8460) that came to tlsrpt@ of our domains or to their postmaster, "
+     "where they lie in the mailboxes (but for Junk). Anybody can send one.",
+     dns_reports_options, command_dns_reports},
 
     {"key", "list", "[DOMAIN]", 0, 1, "List the keys that sign mail", NULL, NULL, command_key_list},
     {"key", "roll", "[DOMAIN]", 0, 1, "Change keys, of one domain or all",
