@@ -20,8 +20,9 @@ struct place {
 
 struct tickets {
     uint64_t count;
-    uint32_t oldest, newest, free, n_touched; /* places from n_touched on were never used */
-    struct place place[LIMIT_RELAY_WAITING];
+    uint32_t oldest, newest, free;
+    uint32_t n_places, room; /* of the table, which grows: places once made stay */
+    struct place *place;
 };
 
 struct tickets *tickets_new(void)
@@ -34,17 +35,25 @@ struct tickets *tickets_new(void)
 
 void tickets_free(struct tickets *t)
 {
+    mem_free(t->place);
     mem_free(t);
 }
 
 static uint32_t free_place(struct tickets *t)
 {
     uint32_t i = t->free;
-    if (i != NOBODY)
+    if (i != NOBODY) {
         t->free = t->place[i].newer;
-    else if (t->n_touched < LIMIT_RELAY_WAITING)
-        i = t->n_touched++;
-    return i;
+        return i;
+    }
+    if (t->n_places == LIMIT_RELAY_WAITING)
+        return NOBODY;
+    if (t->n_places == t->room) {
+        uint32_t more = t->room ? 2 * t->room : 64;
+        t->room = more < LIMIT_RELAY_WAITING ? more : LIMIT_RELAY_WAITING;
+        t->place = mem_resize(t->place, t->room, sizeof *t->place);
+    }
+    return t->n_places++;
 }
 
 static uint64_t next_number(struct tickets *t, uint32_t place)
@@ -90,7 +99,7 @@ static void take(struct tickets *t, uint32_t i, struct ticket *out)
 bool tickets_take(struct tickets *t, uint64_t number, struct ticket *out)
 {
     uint32_t i = number & ((1 << PLACE_BITS) - 1);
-    if (number == 0 || i >= t->n_touched || t->place[i].number != number)
+    if (number == 0 || i >= t->n_places || t->place[i].number != number)
         return false;
     take(t, i, out);
     return true;
