@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cli/certificate.h"
 #include "cli/command.h"
+#include "cli/keys.h"
 #include "cli/output.h"
 #include "config/control.h"
 #include <errno.h>
@@ -239,9 +240,14 @@ static enum error look_at_keys(struct doctor *d, struct directory *directory)
     enum error e = directory_domain_list(directory, &d->call->arena, &list, &n);
     for (size_t i = 0; e == OK && i < n; i++) {
         struct directory_dkim *keys;
-        size_t n_keys;
+        size_t n_keys = 0;
         e = directory_dkim_list(directory, slice_str(list[i].name), &d->call->arena, &keys,
                                 &n_keys);
+        for (size_t k = 0; e == OK && k < n_keys; k++)
+            if (keys_examine_dkim(directory, &keys[k]) != OK)
+                found(d, "keys", BAD,
+                      "the key %s of %s is damaged; `depesche key roll --dkim %s` makes others",
+                      keys[k].selector, list[i].name, list[i].name);
         if (e == OK && n_keys == 0)
             found(d, "keys", WARN, "%s has no DKIM keys; `depesche key roll --dkim %s` makes them",
                   list[i].name, list[i].name);

@@ -6,18 +6,22 @@
 
 enum { PAIRS_OF_A_DAY = 100, KEYS_ARENA = 16 * 1024 * 1024 };
 
-/* The private key into `pem`, the record's text into `record`. */
-static enum error make_one(enum dkim_algorithm algorithm, struct buf *pem, struct buf *record)
+static enum error record_of(enum dkim_algorithm algorithm, struct slice pem, struct buf *record)
 {
     struct dkim_key *key;
-    enum error e = dkim_key_make(algorithm, pem);
-    if (e == OK)
-        e = dkim_key_read(algorithm, buf_slice(pem), &key);
+    enum error e = dkim_key_read(algorithm, pem, &key);
     if (e == OK) {
         e = dkim_key_record(key, record);
         dkim_key_free(key);
     }
     return e;
+}
+
+/* The private key into `pem`, the record's text into `record`. */
+static enum error make_one(enum dkim_algorithm algorithm, struct buf *pem, struct buf *record)
+{
+    enum error e = dkim_key_make(algorithm, pem);
+    return e == OK ? record_of(algorithm, buf_slice(pem), record) : e;
 }
 
 static void name_pair(struct directory_dkim pair[2], int64_t now, unsigned number)
@@ -65,4 +69,16 @@ enum error keys_ensure_dkim(struct directory *d, struct slice domain)
     arena_init(&a, KEYS_ARENA);
     enum error e = directory_dkim_list(d, domain, &a, &list, &n);
     return e == OK && n == 0 ? keys_make_dkim(d, domain, DKIM_ACTIVE) : e;
+}
+
+enum error keys_examine_dkim(struct directory *d, const struct directory_dkim *key)
+{
+    struct buf pem = BUF_INIT(LIMIT_DKIM_PEM);
+    autobuf record = BUF_INIT(LIMIT_DKIM_PEM);
+    enum error e =
+        directory_dkim_private(d, slice_str(key->domain), slice_str(key->selector), &pem);
+    if (e == OK)
+        e = record_of(key->ed25519 ? DKIM_ED25519 : DKIM_RSA, buf_slice(&pem), &record);
+    buf_wipe(&pem);
+    return e == OK && !slice_eq(buf_slice(&record), key->record) ? ERR_INPUT : e;
 }

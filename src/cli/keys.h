@@ -9,5 +9,7 @@
 must_use enum error keys_make_dkim(struct directory *d, struct slice domain, enum dkim_state state);
 /* As keys_make_dkim(), active, for a domain that has no keys at all; else nothing. */
 must_use enum error keys_ensure_dkim(struct directory *d, struct slice domain);
+/* Can the private key be used, and is it that of the record? ERR_INPUT when not. */
+must_use enum error keys_examine_dkim(struct directory *d, const struct directory_dkim *key);
 
 #endif

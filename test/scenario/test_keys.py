@@ -108,6 +108,12 @@ def test_a_domain_of_before_gets_its_first_pair(here):
     assert here.states() == pair("active")
 
 
+def test_a_damaged_key_is_found(here):
+    assert "is damaged" not in here.run("doctor", check=False).stdout
+    here.sql("UPDATE dkim_key SET pem = 'x' WHERE ed25519 = 1")
+    assert "e of example.org is damaged" in here.run("doctor", check=False).stdout
+
+
 def test_wrong_words(here):
     assert here.run("key", "roll", check=False).returncode == 2
     for args in (["key", "roll", "--dkim", "else.example"], ["key", "list", "else.example"], ["key", "list", "no domain"]):
