@@ -34,7 +34,9 @@ static void send_result(struct handover_client *c, uint64_t ticket, struct slice
               : ERR_CLOSED;
     if (l)
         client_unlink(c, l);
-    if (e != OK)
+    if (e == ERR_CLOSED) /* whoever asked is gone, and asks anew */
+        log_debug("handover.result-late", log_u64("ticket", ticket));
+    else if (e != OK)
         log_warning("handover.result-lost", log_u64("ticket", ticket),
                     log_text("error", error_name(e)));
 }

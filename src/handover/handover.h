@@ -122,16 +122,18 @@ must_use enum error handover_server_new(int fd, const struct handover_service *s
  * thread for it could be started; nothing is served then until the next call. */
 must_use enum error handover_server_replace(struct handover_server *s, int fd);
 /* Asks edge to send. Returns when the record is on its way; the outcome comes by `relayed`. raw is
- * copied (small: in the record, else a memfd). ERR_INPUT: no recipient, or something in it is longer
- * than relay_read_request() takes; ERR_CLOSED: edge is away; ERR_AGAIN: too many are under way
- * (LIMIT_RELAY_WAITING) or no descriptor; ERR_TIMEOUT: edge does not read for LIMIT_RELAY_SEND_MS.
- * After an error `relayed` is not called; else it may be before this returns. Thread-safe. */
+ * copied (small: in the record, else a memfd). ERR_INPUT: no recipient, or something in it is
+ * longer than relay_read_request() takes; ERR_CLOSED: edge is away; ERR_AGAIN: too many are under
+ * way (LIMIT_RELAY_WAITING) or no descriptor; ERR_TIMEOUT: edge does not read for
+ * LIMIT_RELAY_SEND_MS. After an error `relayed` is not called; else it may be before this returns.
+ * Thread-safe. */
 must_use enum error handover_relay(struct handover_server *s, const struct relay_request *rq,
                                    struct slice raw, void *token);
 must_use enum error handover_server_banned(struct handover_server *s, const struct ip *ips,
                                            size_t n);
-/* Answers what is in flight (at most grace_ms), then ends. False: something is still being served,
- * and what it uses (the service too) must stay as long as the process. */
+/* Answers what is in flight (at most grace_ms), settles every open relay as not known, then ends.
+ * Nobody may be in a call of handover_relay() any more, except `relayed`. False: something is still
+ * being served, and what it uses (the service too) must stay as long as the process. */
 bool handover_server_free(struct handover_server *s, int grace_ms);
 
 #endif
