@@ -33,7 +33,8 @@ struct query {
 
 struct dns {
     struct ub_ctx *ctx;
-    struct dns_options options;
+    int timeout_ms;
+    const char *known_good, *known_bad;
     pthread_t taker;
     int stop_fd;
     bool started;
@@ -59,9 +60,9 @@ enum error dns_new(const struct dns_options *o, struct dns **out)
         return e;
     struct dns *d = mem_alloc(sizeof *d);
     d->ctx = ctx;
-    d->options = *o;
-    if (d->options.timeout_ms <= 0)
-        d->options.timeout_ms = LIMIT_DNS_MS;
+    d->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : LIMIT_DNS_MS;
+    d->known_good = o->known_good;
+    d->known_bad = o->known_bad;
     d->stop_fd = -1;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->left, NULL);
@@ -353,7 +354,7 @@ void dns_lookup(struct dns *d, struct slice name, enum dns_type type, int64_t de
         fail(out, SLICE("no memory for the answer"));
         return;
     }
-    int64_t now = clock_ms(), until = now + d->options.timeout_ms;
+    int64_t now = clock_ms(), until = now + d->timeout_ms;
     if (deadline && deadline < until)
         until = deadline;
     if (until <= now) {
@@ -381,7 +382,7 @@ static enum worth worth_of(struct dns *d, const char *name)
     if (dns_name_text(slice_str(name), text) != OK)
         return SILENT;
     struct slice why;
-    struct ub_result *r = ask(d, text, DNS_A, clock_ms() + d->options.timeout_ms, &why);
+    struct ub_result *r = ask(d, text, DNS_A, clock_ms() + d->timeout_ms, &why);
     if (!r)
         return SILENT;
     enum worth worth = SILENT;
@@ -404,7 +405,7 @@ static enum worth worth_of(struct dns *d, const char *name)
 bool dns_prove(struct dns *d)
 {
     static const char *const came[] = {"secure", "not signed", "bogus", "without answer"};
-    const char *good = d->options.known_good, *bad = d->options.known_bad;
+    const char *good = d->known_good, *bad = d->known_bad;
     if (!good || !bad || !good[0] || !bad[0])
         return true;
     enum worth g = worth_of(d, good), b = worth_of(d, bad);
