@@ -1,5 +1,6 @@
 /* `depesche queue policy`: how well a destination must be known before mail goes there, why, and
  * the operator's word about it. */
+#include "cli/policy.h"
 #include "base/clock.h"
 #include "cli/output.h"
 #include "cli/queue.h"
@@ -111,24 +112,46 @@ static void put_level(struct output *o, bool there, enum demand demand)
         output_none(o);
 }
 
-static void put_memory(struct call *c, struct policy *p, struct slice domain, struct output *o)
+static void put_lines(struct output *o, struct slice text)
+{
+    struct slice lines[LIMIT_STS_MX], line;
+    size_t n = 0;
+    while (n < LIMIT_STS_MX && slice_line(&text, &line))
+        lines[n++] = line;
+    output_list(o, lines, n);
+}
+
+static void put_ratchet(struct policy *p, struct slice domain, struct output *o)
 {
     struct memory_ratchet r;
-    struct relay_sts sts;
     memory_ratchet(p->memory, domain, &r);
-    memory_sts(p->memory, domain, &c->arena, &sts);
     if (r.best)
         output_str(o, security_word(r.best));
     else
         output_none(o);
     put_time(o, r.best_at);
     put_time(o, r.tls_at);
-    struct slice lines[LIMIT_STS_MX], line;
-    size_t n = 0;
-    while (n < LIMIT_STS_MX && slice_line(&sts.policy, &line))
-        lines[n++] = line;
-    output_list(o, lines, n);
-    put_time(o, sts.expires);
+}
+
+static void put_plan(struct call *c, const struct outbound_plan *plan, struct output *o)
+{
+    static const char *const sts[] = {[PLAN_STS_NONE] = "none",
+                                      [PLAN_STS_TESTING] = "testing",
+                                      [PLAN_STS_ENFORCE] = "enforce",
+                                      [PLAN_STS_ERROR] = "cannot be had"};
+    struct slice *host = arena_array(&c->arena, plan->n_hosts + 1, sizeof *host);
+    if (plan->problem)
+        output_str(o, problem_text(plan->problem, false));
+    else
+        output_none(o);
+    output_bool(o, plan->mx_secure);
+    for (size_t i = 0; host && i < plan->n_hosts; i++)
+        host[i] = policy_host(c, &plan->host[i]);
+    output_list(o, host, host ? plan->n_hosts : 0);
+    output_str(o, sts[plan->sts_mode]);
+    put_lines(o, plan->sts.policy);
+    put_time(o, plan->sts.expires);
+    output_text(o, plan->rua);
 }
 
 /* What the level means, and what can be done about it. */
@@ -153,23 +176,30 @@ static void advise(const struct memory_demand *d, const char *domain)
         printf("`depesche queue policy %s --default` takes your line away.\n", domain);
 }
 
-static int show_domain(struct call *c, struct policy *p, const char *domain)
+/* What is remembered; and what the DNS says, when it is asked. */
+static int show_domain(struct call *c, struct policy *p, const char *domain, bool ask)
 {
-    static const char *const columns[] = {"domain",     "demand",      "because",  "mx_names",
-                                          "list",       "list_remark", "operator", "reached",
-                                          "reached_at", "tls_at",      "mta_sts",  "mta_sts_until"};
+    static const char *const columns[] = {
+        "domain",   "demand",  "because",        "mx_names",      "list",      "list_remark",
+        "operator", "reached", "reached_at",     "tls_at",        "problem",   "mx_secure",
+        "mx",       "mta_sts", "mta_sts_policy", "mta_sts_until", "reports_to"};
     struct slice name = slice_str(domain);
     struct provider listed = {0};
     struct memory_line line = {0};
     struct memory_demand d;
+    struct relay_sts sts;
+    struct outbound_plan plan;
     enum error e =
         memory_demand(p->memory, p->list, name, c->config->clear_text, clock_wall(), &c->arena, &d);
     if (e)
         return refuse("what is remembered of %s cannot be read (%s); `depesche doctor` looks "
                       "closer",
                       domain, error_name(e));
+    memory_sts(p->memory, name, &c->arena, &sts);
+    if (ask && !policy_plan(c, name, &d, &sts, &plan))
+        return REFUSED;
     struct output o;
-    output_record(&o, c->json, columns, 12);
+    output_record(&o, c->json, columns, ask ? 17 : 10);
     output_str(&o, domain);
     output_str(&o, demand_word(d.demand));
     output_str(&o, demand_source_word(d.source));
@@ -177,7 +207,9 @@ static int show_domain(struct call *c, struct policy *p, const char *domain)
     put_level(&o, providers_find(p->list, name, &listed), listed.demand);
     output_text(&o, listed.remark);
     put_level(&o, find_line(c, p, name, &line), line.demand);
-    put_memory(c, p, name, &o);
+    put_ratchet(p, name, &o);
+    if (ask)
+        put_plan(c, &plan, &o);
     output_print(&o);
     if (!c->json)
         advise(&d, domain);
@@ -186,14 +218,18 @@ static int show_domain(struct call *c, struct policy *p, const char *domain)
 
 /* --- The operator's word --- */
 
+static bool changes(const struct call *c)
+{
+    return call_has(c, "level") || call_has(c, "lift") || call_has(c, "default") ||
+           call_has(c, "allow-weaker");
+}
+
 /* One of --level, --lift, --default; and what belongs to them. */
 static bool well_asked(const struct call *c)
 {
-    int lines = call_has(c, "level") + call_has(c, "lift") + call_has(c, "default");
-    bool changes = lines > 0 || call_has(c, "allow-weaker");
-    if (lines > 1)
+    if (call_has(c, "level") + call_has(c, "lift") + call_has(c, "default") > 1)
         wrong_usage("only one of --level, --lift and --default says what the line is to be");
-    else if (changes && c->n_args == 0)
+    else if (changes(c) && c->n_args == 0)
         wrong_usage("which DOMAIN?");
     else if (call_has(c, "mx") && !call_has(c, "level"))
         wrong_usage("--mx belongs to --level verify");
@@ -256,7 +292,7 @@ int command_queue_policy(struct call *c)
     else
         status = change(c, &p, domain);
     if (c->n_args > 0 && status == DONE)
-        status = show_domain(c, &p, domain);
+        status = show_domain(c, &p, domain, !changes(c) && !call_has(c, "no-lookup"));
     close_policy(&p);
     return status;
 }

@@ -110,6 +110,7 @@ static const struct option queue_policy_options[] = {
     {"default", NULL, "Take your line away: the list's line counts again."},
     {"allow-weaker", NULL,
      "Forget how well the domain was reached before: it may be reached more weakly again."},
+    {"no-lookup", NULL, "Show what is remembered, without asking the DNS."},
     {0},
 };
 #define QUEUE_WHICH                                                                                \
@@ -218,8 +219,9 @@ const struct command commands[] = {
     {"queue", "policy", "[DOMAIN]", 0, 1,
      "Show or change how safely mail must reach a domain, and why",
      "The strictest counts: the list of providers or your line, which takes the place of the "
-     "list's; what was reached before; and sending.clear_text. Without a domain, lists your lines "
-     "and the list's.",
+     "list's; what was reached before; and sending.clear_text. On top comes what the domain "
+     "publishes, which is looked up now: its mail servers, DANE and MTA-STS. Without a domain, "
+     "lists your lines and the list's.",
      queue_policy_options, command_queue_policy},
 
     {"doctor", NULL, "", 0, 0, "Examine databases, certificates, permissions and ports", NULL,
