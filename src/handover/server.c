@@ -213,14 +213,12 @@ static bool start_worker(struct handover_server *s, struct end *e)
     return started;
 }
 
-/* Under the lock: may this thread wait for another record, after it got this one? A connection that
- * ended is read to its end: results may stand there, behind an error too, which comes once. */
-static bool goes_on(struct end *e, enum error got)
+/* Under the lock: may this thread wait for another record? `ends`: how often it met the end of the
+ * connection. It reads on once: results may stand behind an error, which comes only once. */
+static bool goes_on(struct end *e, unsigned ends)
 {
-    bool ended = got != OK && got != ERR_INPUT;
-    bool twice = ended && e->dead;
-    e->dead = e->dead || ended;
-    return !twice && e->waiting < LIMIT_HANDOVER_IDLE;
+    e->dead = e->dead || ends > 0;
+    return ends < 2 && e->waiting < LIMIT_HANDOVER_IDLE;
 }
 
 /* Takes records until the connection ends or others wait for them. */
@@ -228,6 +226,7 @@ static void take_records(struct worker *w)
 {
     struct handover_server *s = w->s;
     struct end *e = w->end;
+    unsigned ends = 0;
     bool more = true;
     while (more) {
         struct ipc_record in = {0};
@@ -243,10 +242,12 @@ static void take_records(struct worker *w)
         } else if (got == ERR_INPUT) {
             server_malformed("truncated");
             refuse(w, in.bytes);
+        } else {
+            ends++;
         }
         ipc_close_fds(&in);
         pthread_mutex_lock(&s->lock);
-        more = goes_on(e, got);
+        more = goes_on(e, ends);
         if (more)
             e->waiting++;
         pthread_mutex_unlock(&s->lock);
