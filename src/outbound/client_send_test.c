@@ -57,6 +57,8 @@ static const struct {
      "D 250 2.6.0 none|T 452 4.5.3 refused", true},
     {AT_ONCE "> 250 ok\n> 250 ok\n> 552 too many\n> 354 go\n" MESSAGE "< QUIT\n",
      "D 250 2.6.0 none|T 552 4.5.3 refused", true},
+    {AT_ONCE "> 250 ok\n> 552 no\n> 250 ok\n> 354 go\n" MESSAGE "< QUIT\n",
+     "P 552 5.0.0 refused|D 250 2.6.0 none", true},
     {AT_ONCE "> 250 ok\n> 250 ok\n> 552 5.2.2 mailbox full\n> 354 go\n" MESSAGE "< QUIT\n",
      "D 250 2.6.0 none|P 552 5.2.2 refused", true},
     /* DATA accepted though nobody is there: a dot alone */
@@ -582,6 +584,20 @@ static void reset_by_steps(void **state)
     must_have_followed(w);
 }
 
+/* Who takes a message for nobody is out of step: what it says next may be about anything. */
+static void a_message_for_nobody_ends_reuse(void **state)
+{
+    struct world *w = *state;
+    struct relay_request rq = request(1);
+    meet(w,
+         HELLO(PIPELINING) MAIL RCPT("a") "< DATA\n> 250 ok\n> 550 5.1.1 no\n> 354 go\n"
+                                          "< .\n> 250 taken\nhang\n",
+         PATIENCE_MS);
+    assert_int_equal(send_it(w, &rq, SLICE("x\r\n"), "P 550 5.1.1 refused"), OK);
+    assert_false(client_reusable(w->client));
+    must_have_followed(w);
+}
+
 static void what_is_not_asked_for_ends_reuse(void **state)
 {
     struct world *w = *state;
@@ -629,6 +645,7 @@ int main(void)
         TEST(requiretls),
         TEST(a_session_is_used_again),
         TEST(reset_by_steps),
+        TEST(a_message_for_nobody_ends_reuse),
         TEST(what_is_not_asked_for_ends_reuse),
         TEST(transactions_are_counted),
     };

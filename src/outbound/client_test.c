@@ -76,6 +76,18 @@ static void tls_forgets_what_was_announced(void **state)
     must_have_followed(w);
 }
 
+static void tls_forgets_even_without_ehlo(void **state)
+{
+    struct world *w = *state;
+    meet(w,
+         OFFER_TLS "> 220 go\ntls\n< EHLO me.example\n> 502 what?\n< HELO me.example\n> 250 mx\n"
+                   "< QUIT\n",
+         PATIENCE_MS);
+    assert_int_equal(start_tls(w), OK);
+    assert_false(client_ehlo(w->client)->pipelining);
+    must_have_followed(w);
+}
+
 static void tls_that_does_not_come(void **state)
 {
     static const struct {
@@ -160,8 +172,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_world, free_world)
     const struct CMUnitTest tests[] = {
-        TEST(greetings), TEST(tls_forgets_what_was_announced), TEST(tls_that_does_not_come),
-        TEST(logins),    TEST(no_login_in_clear_text),         TEST(a_long_password_waits),
+        TEST(greetings),
+        TEST(tls_forgets_what_was_announced),
+        TEST(tls_forgets_even_without_ehlo),
+        TEST(tls_that_does_not_come),
+        TEST(logins),
+        TEST(no_login_in_clear_text),
+        TEST(a_long_password_waits),
     };
     return cmocka_run_group_tests_name("client", tests, NULL, NULL);
 }
