@@ -14,6 +14,9 @@
 
 enum error https_prepare(void)
 {
+    /* libcurl's own way to do without it changes the whole process at every call. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    tzset(); /* reads /etc/localtime, which else the first look at a certificate's dates does */
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return ERR_IO;
     /* A first handle, so that what is loaded on first use is loaded now. */

@@ -8,7 +8,8 @@
 #include "net/dns.h"
 #include "net/security.h"
 
-/* Once a process, before a sandbox and before threads: afterwards https_do() opens no file. */
+/* Once a process, before a sandbox and before threads: afterwards https_do() opens no file. SIGPIPE
+ * is ignored from here on. */
 must_use enum error https_prepare(void);
 
 struct https_request {

@@ -387,7 +387,6 @@ static void test_names(void **state)
 
 int main(void)
 {
-    signal(SIGPIPE, SIG_DFL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_get),       cmocka_unit_test(test_post),
         cmocka_unit_test(test_redirect),  cmocka_unit_test(test_certificates),
