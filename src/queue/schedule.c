@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "queue/pool.h"
+#include "queue/slab.h"
 
 /* Letter.pos, when it is not a place in the heap. */
 #define POS_DUE       UINT32_MAX
@@ -18,34 +18,34 @@
 #define POS_DROPPED   (UINT32_MAX - 2) /* under way, and removed meanwhile */
 
 struct letter {
-    struct pool_node node; /* key: the entry; count: recipients that wait */
+    struct slab_node node; /* key: the entry; count: recipients that wait */
     int64_t at;            /* under way: what was added meanwhile is due then */
-    struct pool_link link; /* in flow.due or flow.future */
+    struct slab_link link; /* in flow.due or flow.future */
     uint32_t flow, pos;
 };
 
 enum flow_state { FLOW_IDLE, FLOW_READY, FLOW_CALLED /* ready, and was parked */, FLOW_PARKED };
 
 struct flow {
-    struct pool_node node; /* key: sender << 32 | destination; count: letters */
+    struct slab_node node; /* key: sender << 32 | destination; count: letters */
     uint32_t due_head, due_tail, future;
-    struct pool_link turn;    /* in sender.ready or destination.parked */
-    struct pool_link sibling; /* in destination.flows */
+    struct slab_link turn;    /* in sender.ready or destination.parked */
+    struct slab_link sibling; /* in destination.flows */
     enum flow_state state;
 };
 
 struct destination {
-    struct pool_node node; /* key: of its name; count: flows */
+    struct slab_node node; /* key: of its name; count: flows */
     int64_t at;            /* closed until then */
-    uint32_t pos;          /* in the heap while it is closed, else POOL_NONE */
+    uint32_t pos;          /* in the heap while it is closed, else SLAB_NONE */
     uint32_t flows;
     uint32_t parked_head, parked_tail;
     uint32_t under_way, failing;
 };
 
 struct sender {
-    struct pool_node node; /* key: of its name; count: flows */
-    struct pool_link turn;
+    struct slab_node node; /* key: of its name; count: flows */
+    struct slab_link turn;
     uint32_t ready_head, ready_tail;
     uint32_t under_way, in_ring;
 };
@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct letter) <= 40 && sizeof(struct flow) <= 48 &&
 
 struct schedule {
     struct schedule_options o;
-    struct pool letters, flows, destinations, senders;
+    struct slab letters, flows, destinations, senders;
     uint32_t *heap, n_heap, cap_heap;
     uint32_t ring_head, ring_tail;
     size_t under_way, due, failing;
@@ -67,19 +67,19 @@ struct schedule {
 
 static struct letter *letter_at(const struct schedule *s, uint32_t i)
 {
-    return pool_at(&s->letters, i);
+    return slab_at(&s->letters, i);
 }
 static struct flow *flow_at(const struct schedule *s, uint32_t i)
 {
-    return pool_at(&s->flows, i);
+    return slab_at(&s->flows, i);
 }
 static struct destination *destination_at(const struct schedule *s, uint32_t i)
 {
-    return pool_at(&s->destinations, i);
+    return slab_at(&s->destinations, i);
 }
 static struct sender *sender_at(const struct schedule *s, uint32_t i)
 {
-    return pool_at(&s->senders, i);
+    return slab_at(&s->senders, i);
 }
 static uint32_t flow_sender(const struct flow *f)
 {
@@ -92,32 +92,32 @@ static uint32_t flow_destination(const struct flow *f)
 
 /* --- Lists --- */
 
-static struct pool_list due_list(const struct schedule *s, struct flow *f)
+static struct slab_list due_list(const struct schedule *s, struct flow *f)
 {
-    return (struct pool_list){&s->letters, offsetof(struct letter, link), &f->due_head,
+    return (struct slab_list){&s->letters, offsetof(struct letter, link), &f->due_head,
                               &f->due_tail};
 }
-static struct pool_list future_list(const struct schedule *s, struct flow *f)
+static struct slab_list future_list(const struct schedule *s, struct flow *f)
 {
-    return (struct pool_list){&s->letters, offsetof(struct letter, link), &f->future, NULL};
+    return (struct slab_list){&s->letters, offsetof(struct letter, link), &f->future, NULL};
 }
-static struct pool_list ready_list(const struct schedule *s, struct sender *d)
+static struct slab_list ready_list(const struct schedule *s, struct sender *d)
 {
-    return (struct pool_list){&s->flows, offsetof(struct flow, turn), &d->ready_head,
+    return (struct slab_list){&s->flows, offsetof(struct flow, turn), &d->ready_head,
                               &d->ready_tail};
 }
-static struct pool_list parked_list(const struct schedule *s, struct destination *d)
+static struct slab_list parked_list(const struct schedule *s, struct destination *d)
 {
-    return (struct pool_list){&s->flows, offsetof(struct flow, turn), &d->parked_head,
+    return (struct slab_list){&s->flows, offsetof(struct flow, turn), &d->parked_head,
                               &d->parked_tail};
 }
-static struct pool_list flow_list(const struct schedule *s, struct destination *d)
+static struct slab_list flow_list(const struct schedule *s, struct destination *d)
 {
-    return (struct pool_list){&s->flows, offsetof(struct flow, sibling), &d->flows, NULL};
+    return (struct slab_list){&s->flows, offsetof(struct flow, sibling), &d->flows, NULL};
 }
-static struct pool_list ring(struct schedule *s)
+static struct slab_list ring(struct schedule *s)
 {
-    return (struct pool_list){&s->senders, offsetof(struct sender, turn), &s->ring_head,
+    return (struct slab_list){&s->senders, offsetof(struct sender, turn), &s->ring_head,
                               &s->ring_tail};
 }
 
@@ -190,13 +190,13 @@ static void heap_remove(struct schedule *s, uint32_t pos)
 
 /* --- Finding and making --- */
 
-static uint64_t hash_own(void *arg, const struct pool_node *n)
+static uint64_t hash_own(void *arg, const struct slab_node *n)
 {
     (void)arg;
     return n->key; /* is one */
 }
 
-static uint64_t hash_key(void *arg, const struct pool_node *n)
+static uint64_t hash_key(void *arg, const struct slab_node *n)
 {
     (void)arg;
     return hash_u64(n->key);
@@ -207,7 +207,7 @@ static uint64_t letter_hash(uint64_t entry, uint32_t destination)
     return hash_u64(entry ^ (uint64_t)destination << 32);
 }
 
-static uint64_t hash_letter(void *arg, const struct pool_node *n)
+static uint64_t hash_letter(void *arg, const struct slab_node *n)
 {
     const struct letter *l = (const struct letter *)(const void *)n;
     return letter_hash(n->key, flow_destination(flow_at(arg, l->flow)));
@@ -215,10 +215,10 @@ static uint64_t hash_letter(void *arg, const struct pool_node *n)
 
 static uint32_t find_letter(const struct schedule *s, uint64_t entry, uint32_t destination)
 {
-    if (destination == POOL_NONE)
-        return POOL_NONE;
-    uint32_t i = pool_first(&s->letters, letter_hash(entry, destination));
-    while (i != POOL_NONE) {
+    if (destination == SLAB_NONE)
+        return SLAB_NONE;
+    uint32_t i = slab_first(&s->letters, letter_hash(entry, destination));
+    while (i != SLAB_NONE) {
         const struct letter *l = letter_at(s, i);
         if (l->node.key == entry && flow_destination(flow_at(s, l->flow)) == destination)
             break;
@@ -229,42 +229,42 @@ static uint32_t find_letter(const struct schedule *s, uint64_t entry, uint32_t d
 
 static uint32_t make_sender(struct schedule *s, uint64_t key)
 {
-    uint32_t i = pool_find(&s->senders, key, key);
-    if (i != POOL_NONE)
+    uint32_t i = slab_find(&s->senders, key, key);
+    if (i != SLAB_NONE)
         return i;
-    i = pool_take(&s->senders);
+    i = slab_take(&s->senders);
     struct sender *x = sender_at(s, i);
     x->node.key = key;
-    x->ready_head = x->ready_tail = POOL_NONE;
-    pool_enter(&s->senders, i);
+    x->ready_head = x->ready_tail = SLAB_NONE;
+    slab_enter(&s->senders, i);
     return i;
 }
 
 static uint32_t make_destination(struct schedule *s, uint64_t key)
 {
-    uint32_t i = pool_find(&s->destinations, key, key);
-    if (i != POOL_NONE)
+    uint32_t i = slab_find(&s->destinations, key, key);
+    if (i != SLAB_NONE)
         return i;
-    i = pool_take(&s->destinations);
+    i = slab_take(&s->destinations);
     struct destination *d = destination_at(s, i);
     d->node.key = key;
-    d->pos = d->flows = d->parked_head = d->parked_tail = POOL_NONE;
-    pool_enter(&s->destinations, i);
+    d->pos = d->flows = d->parked_head = d->parked_tail = SLAB_NONE;
+    slab_enter(&s->destinations, i);
     return i;
 }
 
 static uint32_t make_flow(struct schedule *s, uint32_t sender, uint32_t destination)
 {
     uint64_t key = (uint64_t)sender << 32 | destination;
-    uint32_t i = pool_find(&s->flows, hash_u64(key), key);
-    if (i != POOL_NONE)
+    uint32_t i = slab_find(&s->flows, hash_u64(key), key);
+    if (i != SLAB_NONE)
         return i;
-    i = pool_take(&s->flows);
+    i = slab_take(&s->flows);
     struct flow *f = flow_at(s, i);
     f->node.key = key;
-    f->due_head = f->due_tail = f->future = POOL_NONE;
-    pool_enter(&s->flows, i);
-    list_push_front(flow_list(s, destination_at(s, destination)), i);
+    f->due_head = f->due_tail = f->future = SLAB_NONE;
+    slab_enter(&s->flows, i);
+    slab_push_front(flow_list(s, destination_at(s, destination)), i);
     destination_at(s, destination)->node.count++;
     sender_at(s, sender)->node.count++;
     return i;
@@ -274,15 +274,15 @@ static uint32_t make_flow(struct schedule *s, uint32_t sender, uint32_t destinat
 
 static void open_destination(struct schedule *s, struct destination *d)
 {
-    if (d->pos != POOL_NONE)
+    if (d->pos != SLAB_NONE)
         heap_remove(s, d->pos);
-    d->pos = POOL_NONE;
+    d->pos = SLAB_NONE;
 }
 
 static void close_destination(struct schedule *s, uint32_t i, int64_t until)
 {
     struct destination *d = destination_at(s, i);
-    if (d->pos != POOL_NONE && d->at <= until)
+    if (d->pos != SLAB_NONE && d->at <= until)
         return;
     open_destination(s, d);
     d->at = until;
@@ -297,7 +297,7 @@ static void set_failing(struct schedule *s, struct destination *d, bool failing)
 
 static unsigned free_places(const struct schedule *s, const struct destination *d)
 {
-    unsigned limit = d->pos != POOL_NONE ? 0 : d->failing ? 1 : s->o.per_destination;
+    unsigned limit = d->pos != SLAB_NONE ? 0 : d->failing ? 1 : s->o.per_destination;
     return limit > d->under_way ? limit - d->under_way : 0;
 }
 
@@ -309,9 +309,9 @@ static void flow_ready(struct schedule *s, uint32_t i, enum flow_state state)
     uint32_t sender = flow_sender(f);
     struct sender *x = sender_at(s, sender);
     f->state = state;
-    list_push_back(ready_list(s, x), i);
+    slab_push_back(ready_list(s, x), i);
     if (!x->in_ring)
-        list_push_back(ring(s), sender);
+        slab_push_back(ring(s), sender);
     x->in_ring = 1;
 }
 
@@ -319,7 +319,7 @@ static void leave_ring(struct schedule *s, uint32_t sender)
 {
     struct sender *x = sender_at(s, sender);
     if (x->in_ring)
-        list_remove(ring(s), sender);
+        slab_remove(ring(s), sender);
     x->in_ring = 0;
 }
 
@@ -329,10 +329,10 @@ static void flow_idle(struct schedule *s, uint32_t i)
     struct flow *f = flow_at(s, i);
     struct sender *x = sender_at(s, flow_sender(f));
     if (f->state == FLOW_PARKED) {
-        list_remove(parked_list(s, destination_at(s, flow_destination(f))), i);
+        slab_remove(parked_list(s, destination_at(s, flow_destination(f))), i);
     } else if (f->state != FLOW_IDLE) {
-        list_remove(ready_list(s, x), i);
-        if (x->ready_head == POOL_NONE)
+        slab_remove(ready_list(s, x), i);
+        if (x->ready_head == SLAB_NONE)
             leave_ring(s, flow_sender(f));
     }
     f->state = FLOW_IDLE;
@@ -342,7 +342,7 @@ static void flow_idle(struct schedule *s, uint32_t i)
  * parked in front again. */
 static void call_parked(struct schedule *s, struct destination *d)
 {
-    for (unsigned n = free_places(s, d); n > 0 && d->parked_head != POOL_NONE; n--) {
+    for (unsigned n = free_places(s, d); n > 0 && d->parked_head != SLAB_NONE; n--) {
         uint32_t i = d->parked_head;
         flow_idle(s, i);
         flow_ready(s, i, FLOW_CALLED);
@@ -353,13 +353,13 @@ static void park(struct schedule *s, uint32_t i)
 {
     struct flow *f = flow_at(s, i);
     bool called = f->state == FLOW_CALLED;
-    struct pool_list l = parked_list(s, destination_at(s, flow_destination(f)));
+    struct slab_list l = parked_list(s, destination_at(s, flow_destination(f)));
     flow_idle(s, i);
     f->state = FLOW_PARKED;
     if (called)
-        list_push_front(l, i);
+        slab_push_front(l, i);
     else
-        list_push_back(l, i);
+        slab_push_back(l, i);
 }
 
 /* Without letters it goes, and its ends when they have no other. */
@@ -372,14 +372,14 @@ static void flow_release(struct schedule *s, uint32_t i)
     struct sender *x = sender_at(s, si);
     struct destination *d = destination_at(s, di);
     flow_idle(s, i);
-    list_remove(flow_list(s, d), i);
-    pool_drop(&s->flows, i);
+    slab_remove(flow_list(s, d), i);
+    slab_drop(&s->flows, i);
     if (--x->node.count == 0)
-        pool_drop(&s->senders, si);
+        slab_drop(&s->senders, si);
     if (--d->node.count == 0) {
         open_destination(s, d);
         set_failing(s, d, false);
-        pool_drop(&s->destinations, di);
+        slab_drop(&s->destinations, di);
     } else {
         call_parked(s, d);
     }
@@ -392,7 +392,7 @@ static void letter_due(struct schedule *s, uint32_t i)
     struct letter *l = letter_at(s, i);
     struct flow *f = flow_at(s, l->flow);
     l->pos = POS_DUE;
-    list_push_back(due_list(s, f), i);
+    slab_push_back(due_list(s, f), i);
     s->due++;
     if (f->state == FLOW_IDLE)
         flow_ready(s, l->flow, FLOW_READY);
@@ -402,7 +402,7 @@ static void letter_wait(struct schedule *s, uint32_t i, int64_t at)
 {
     struct letter *l = letter_at(s, i);
     l->at = at;
-    list_push_front(future_list(s, flow_at(s, l->flow)), i);
+    slab_push_front(future_list(s, flow_at(s, l->flow)), i);
     heap_add(s, i);
 }
 
@@ -412,12 +412,12 @@ static void letter_out(struct schedule *s, uint32_t i)
     struct letter *l = letter_at(s, i);
     struct flow *f = flow_at(s, l->flow);
     if (l->pos == POS_DUE) {
-        list_remove(due_list(s, f), i);
+        slab_remove(due_list(s, f), i);
         s->due--;
-        if (f->due_head == POOL_NONE)
+        if (f->due_head == SLAB_NONE)
             flow_idle(s, l->flow);
     } else {
-        list_remove(future_list(s, f), i);
+        slab_remove(future_list(s, f), i);
         heap_remove(s, l->pos);
     }
 }
@@ -425,7 +425,7 @@ static void letter_out(struct schedule *s, uint32_t i)
 static void letter_drop(struct schedule *s, uint32_t i)
 {
     uint32_t flow = letter_at(s, i)->flow;
-    pool_drop(&s->letters, i); /* while its flow still says whose it is */
+    slab_drop(&s->letters, i); /* while its flow still says whose it is */
     flow_at(s, flow)->node.count--;
     flow_release(s, flow);
 }
@@ -452,11 +452,11 @@ struct schedule *schedule_new(const struct schedule_options *o)
 {
     struct schedule *s = mem_alloc(sizeof *s);
     s->o = *o;
-    s->ring_head = s->ring_tail = POOL_NONE;
-    pool_init(&s->letters, sizeof(struct letter), hash_letter, s);
-    pool_init(&s->flows, sizeof(struct flow), hash_key, s);
-    pool_init(&s->destinations, sizeof(struct destination), hash_own, s);
-    pool_init(&s->senders, sizeof(struct sender), hash_own, s);
+    s->ring_head = s->ring_tail = SLAB_NONE;
+    slab_init(&s->letters, sizeof(struct letter), hash_letter, s);
+    slab_init(&s->flows, sizeof(struct flow), hash_key, s);
+    slab_init(&s->destinations, sizeof(struct destination), hash_own, s);
+    slab_init(&s->senders, sizeof(struct sender), hash_own, s);
     return s;
 }
 
@@ -464,10 +464,10 @@ void schedule_free(struct schedule *s)
 {
     if (s == NULL)
         return;
-    pool_free(&s->letters);
-    pool_free(&s->flows);
-    pool_free(&s->destinations);
-    pool_free(&s->senders);
+    slab_free(&s->letters);
+    slab_free(&s->flows);
+    slab_free(&s->destinations);
+    slab_free(&s->senders);
     mem_free(s->heap);
     mem_free(s);
 }
@@ -497,17 +497,17 @@ void schedule_add(struct schedule *s, uint64_t entry, uint64_t destination, uint
 {
     uint32_t d = make_destination(s, destination);
     uint32_t i = find_letter(s, entry, d);
-    if (i != POOL_NONE) {
+    if (i != SLAB_NONE) {
         add_to(s, i, n, at);
         return;
     }
     uint32_t flow = make_flow(s, make_sender(s, sender), d);
-    i = pool_take(&s->letters);
+    i = slab_take(&s->letters);
     struct letter *l = letter_at(s, i);
     l->node.key = entry;
     l->node.count = n;
     l->flow = flow;
-    pool_enter(&s->letters, i);
+    slab_enter(&s->letters, i);
     flow_at(s, flow)->node.count++;
     letter_wait(s, i, at);
 }
@@ -518,7 +518,7 @@ static uint32_t next_sender(const struct schedule *s)
 {
     unsigned half = (s->o.places + 1) / 2;
     uint32_t i = s->ring_head;
-    for (int k = 0; k < 3 && i != POOL_NONE; k++, i = sender_at(s, i)->turn.next)
+    for (int k = 0; k < 3 && i != SLAB_NONE; k++, i = sender_at(s, i)->turn.next)
         if (sender_at(s, i)->under_way < half)
             return i;
     return s->ring_head;
@@ -540,10 +540,10 @@ static void take_turn(struct schedule *s, uint32_t sender, uint32_t flow, struct
     x->under_way++;
     d->under_way++;
     s->under_way++;
-    if (f->due_head != POOL_NONE)
+    if (f->due_head != SLAB_NONE)
         flow_ready(s, flow, FLOW_READY);
-    else if (x->ready_head != POOL_NONE) {
-        list_push_back(ring(s), sender);
+    else if (x->ready_head != SLAB_NONE) {
+        slab_push_back(ring(s), sender);
         x->in_ring = 1;
     }
     *out = (struct schedule_turn){i, l->node.key, d->node.key};
@@ -555,7 +555,7 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, i
     *next = INT64_MAX;
     if (s->under_way >= s->o.places)
         return false;
-    while (s->ring_head != POOL_NONE) {
+    while (s->ring_head != SLAB_NONE) {
         uint32_t sender = next_sender(s), flow = sender_at(s, sender)->ready_head;
         if (free_places(s, destination_at(s, flow_destination(flow_at(s, flow)))) == 0) {
             park(s, flow);
@@ -572,9 +572,9 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, i
 /* All that waits for it is due. */
 static void hurry(struct schedule *s, const struct destination *d)
 {
-    for (uint32_t i = d->flows; i != POOL_NONE; i = flow_at(s, i)->sibling.next) {
+    for (uint32_t i = d->flows; i != SLAB_NONE; i = flow_at(s, i)->sibling.next) {
         struct flow *f = flow_at(s, i);
-        while (f->future != POOL_NONE) {
+        while (f->future != SLAB_NONE) {
             uint32_t l = f->future;
             letter_out(s, l);
             letter_due(s, l);
@@ -623,8 +623,8 @@ void schedule_done(struct schedule *s, uint32_t letter, enum schedule_end end, u
 
 bool schedule_remove(struct schedule *s, uint64_t entry, uint64_t destination)
 {
-    uint32_t i = find_letter(s, entry, pool_find(&s->destinations, destination, destination));
-    if (i == POOL_NONE)
+    uint32_t i = find_letter(s, entry, slab_find(&s->destinations, destination, destination));
+    if (i == SLAB_NONE)
         return false;
     struct letter *l = letter_at(s, i);
     if (l->pos == POS_UNDER_WAY || l->pos == POS_DROPPED) {
@@ -638,15 +638,15 @@ bool schedule_remove(struct schedule *s, uint64_t entry, uint64_t destination)
 
 bool schedule_under_way(const struct schedule *s, uint64_t entry, uint64_t destination)
 {
-    uint32_t i = find_letter(s, entry, pool_find(&s->destinations, destination, destination));
-    return i != POOL_NONE &&
+    uint32_t i = find_letter(s, entry, slab_find(&s->destinations, destination, destination));
+    return i != SLAB_NONE &&
            (letter_at(s, i)->pos == POS_UNDER_WAY || letter_at(s, i)->pos == POS_DROPPED);
 }
 
 void schedule_open(struct schedule *s, uint64_t destination)
 {
-    uint32_t i = pool_find(&s->destinations, destination, destination);
-    if (i == POOL_NONE)
+    uint32_t i = slab_find(&s->destinations, destination, destination);
+    if (i == SLAB_NONE)
         return;
     open_destination(s, destination_at(s, i));
     call_parked(s, destination_at(s, i));
@@ -661,7 +661,7 @@ struct schedule_stats schedule_stats(const struct schedule *s)
         .destinations = s->destinations.n,
         .failing = s->failing,
         .senders = s->senders.n,
-        .bytes = sizeof *s + s->cap_heap * sizeof *s->heap + pool_bytes(&s->letters) +
-                 pool_bytes(&s->flows) + pool_bytes(&s->destinations) + pool_bytes(&s->senders),
+        .bytes = sizeof *s + s->cap_heap * sizeof *s->heap + slab_bytes(&s->letters) +
+                 slab_bytes(&s->flows) + slab_bytes(&s->destinations) + slab_bytes(&s->senders),
     };
 }
