@@ -39,6 +39,7 @@ struct listing {
     size_t n;
 };
 
+/* The remarks are sentences: too wide for a table that is read. */
 static void put_line(struct output *o, struct slice domain, enum demand demand, const char *from,
                      struct slice names, struct slice remark)
 {
@@ -46,7 +47,8 @@ static void put_line(struct output *o, struct slice domain, enum demand demand, 
     output_str(o, demand_word(demand));
     output_str(o, from);
     output_text(o, names);
-    output_text(o, remark);
+    if (o->json)
+        output_text(o, remark);
 }
 
 static void put_provider(void *arg, const struct provider *p)
@@ -68,7 +70,7 @@ static int list_lines(struct call *c, struct policy *p)
         return refuse("the lines cannot be read (%s); `depesche doctor` looks closer",
                       error_name(e));
     l.line = line;
-    output_table(&l.o, c->json, columns, 5);
+    output_table(&l.o, c->json, columns, c->json ? 5 : 4);
     for (size_t i = 0; i < l.n; i++)
         put_line(&l.o, line[i].domain, line[i].demand, demand_source_word(SOURCE_OPERATOR),
                  line[i].mx_names, SLICE(""));
@@ -204,9 +206,11 @@ static int show_domain(struct call *c, struct policy *p, const char *domain, boo
     output_str(&o, demand_word(d.demand));
     output_str(&o, demand_source_word(d.source));
     output_text(&o, d.mx_names);
-    put_level(&o, providers_find(p->list, name, &listed), listed.demand);
+    bool is_listed = providers_find(p->list, name, &listed);
+    put_level(&o, is_listed, listed.demand);
     output_text(&o, listed.remark);
-    put_level(&o, find_line(c, p, name, &line), line.demand);
+    bool has_line = find_line(c, p, name, &line);
+    put_level(&o, has_line, line.demand);
     put_ratchet(p, name, &o);
     if (ask)
         put_plan(c, &plan, &o);
@@ -268,9 +272,10 @@ static int change(struct call *c, struct policy *p, const char *domain)
     }
     if (status == DONE && call_has(c, "allow-weaker")) {
         enum error e = memory_allow_weaker(p->memory, slice_str(domain));
-        if (e == ERR_NOTFOUND)
+        bool alone = !call_has(c, "level") && !call_has(c, "lift") && !call_has(c, "default");
+        if (e == ERR_NOTFOUND && alone)
             return refuse("nothing is remembered of %s", domain);
-        if (e)
+        if (e && e != ERR_NOTFOUND)
             return refuse("it cannot be forgotten (%s)", error_name(e));
     }
     return status;

@@ -38,7 +38,7 @@ enum error memory_demand(struct memory *m, const struct providers *list, struct 
         return e;
     bool listed = list != NULL && providers_find(list, domain, &p);
     if (k.has_line)
-        demand_at_least(&d, known_demand(k.demand), SOURCE_OPERATOR);
+        d = (struct memory_demand){.demand = known_demand(k.demand), .source = SOURCE_OPERATOR};
     else if (listed)
         demand_at_least(&d, p.demand, SOURCE_LIST);
     demand_at_least(&d, demand_of_ratchet(k.ratchet.best), SOURCE_RATCHET);

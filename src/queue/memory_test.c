@@ -158,7 +158,7 @@ static const struct {
     {SLICE_INIT("dane.example"), DEMAND_ENCRYPT, "", SECURITY_NONE, 0, true, DEMAND_ENCRYPT,
      SOURCE_OPERATOR, ""},
     {SLICE_INIT("dane.example"), DEMAND_NOTHING, "", SECURITY_NONE, 0, true, DEMAND_NOTHING,
-     SOURCE_NOBODY, ""},
+     SOURCE_OPERATOR, ""},
     {SLICE_INIT("dane.example"), DEMAND_NOTHING, "", SECURITY_NONE, 0, false, DEMAND_ENCRYPT,
      SOURCE_SETTING, ""},
     {SLICE_INIT("enc.example"), DEMAND_VERIFY, "mx.example", SECURITY_NONE, 0, true, DEMAND_VERIFY,
