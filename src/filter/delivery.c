@@ -2,9 +2,17 @@
 #include "filter/delivery.h"
 #include "base/date.h"
 #include "base/log.h"
-#include "filter/report.h"
+#include "filter/resolve.h"
 #include "filter/spread.h"
+#include "message/dsn.h"
 #include "message/header.h"
+#include "trust/dkim.h"
+
+enum report_action {
+    REPORT_NONE,
+    REPORT_DELIVERED, /* is in the mailbox of the recipient */
+    REPORT_EXPANDED,  /* the recipient leads to several places, all of which have it */
+};
 
 struct run {
     const struct delivery_service *service;
@@ -13,7 +21,9 @@ struct run {
     struct spread spread;
     struct slice delivered_to[LIMIT_DELIVERED_TO]; /* values in the message's header */
     size_t n_delivered_to;
-    struct buf whole; /* trace and message in one piece, where the queue needs it */
+    bool tls_optional;           /* "TLS-Required: No" (RFC 8689 4) */
+    struct slice forward_sender; /* in whose name a forward leaves */
+    struct buf whole;            /* trace and message in one piece, where the queue needs it */
     struct store_delivery out;
     struct queue_entry entry[2]; /* direct, forwarded */
     struct place **target_place; /* of out.targets */
@@ -46,7 +56,7 @@ enum delivery_status delivery_probe(const struct delivery_service *s, struct sli
     arena_init(&a, LIMIT_DELIVERY_ARENA);
     struct resolved_target *t = NULL;
     enum error e =
-        clean(recipient) ? directory_resolve(s->directory, recipient, &a, &t) : ERR_INPUT;
+        clean(recipient) ? resolve_recipient(s->directory, recipient, &a, &t) : ERR_INPUT;
     if (e != OK)
         return spread_status(e, may_relay);
     for (; t; t = t->next)
@@ -74,6 +84,8 @@ static bool read_header(struct run *r)
         } else if (slice_ieq(f.name, SLICE("Delivered-To")) &&
                    r->n_delivered_to < LIMIT_DELIVERED_TO) {
             r->delivered_to[r->n_delivered_to++] = slice_trim(f.value);
+        } else if (slice_ieq(f.name, SLICE("TLS-Required"))) {
+            r->tls_optional = slice_ieq(slice_trim(f.value), SLICE("No"));
         }
     }
     return true;
@@ -230,7 +242,7 @@ static bool sign(struct run *r, struct buf *out)
 {
     const struct delivery_request *rq = r->rq;
     const struct signing_request sr = {
-        .raw = rq->raw, .sender = rq->sender, .ours = rq->may_relay, .at = rq->received};
+        .raw = rq->raw, .sender = r->forward_sender, .ours = rq->may_relay, .at = rq->received};
     if (!r->service->signing)
         return true;
     enum error e = signing_sign(r->service->signing, &sr, out);
@@ -286,10 +298,11 @@ static bool add_entry(struct run *r, enum place_kind kind, size_t n)
     }
     r->entry[r->out.n_queue++] = (struct queue_entry){
         .account = kind == PLACE_DIRECT ? r->rq->sender_account : 0,
-        .sender = r->rq->sender,
+        .sender = kind == PLACE_DIRECT ? r->rq->sender : r->forward_sender,
         .envid = r->rq->envid,
         .ret = r->rq->ret,
         .require_tls = r->rq->require_tls,
+        .tls_optional = r->tls_optional && !r->rq->require_tls,
         .smtputf8 = r->rq->smtputf8,
         .eight_bit = r->rq->eight_bit || r->out.summary.eight_bit,
         .recipients = list,
@@ -325,12 +338,44 @@ static bool add_targets(struct run *r, size_t n)
     return true;
 }
 
+/* In whose domain a forward leaves: the recipient's that leads there. */
+static struct slice forward_domain(const struct run *r)
+{
+    struct slice address = r->rq->recipients[0].address;
+    for (size_t i = 0; i < r->spread.n_links; i++)
+        if (r->spread.place[r->spread.link[i].place].kind == PLACE_FORWARD) {
+            address = r->rq->recipients[r->spread.link[i].recipient].address;
+            break;
+        }
+    size_t at = slice_rindex(address, '@');
+    return at < address.n ? slice_from(address, at + 1) : slice_str(r->service->host);
+}
+
+/* Does a message from outside show a sender of ours? Rewriting its envelope would make our own name
+ * vouch for the forgery (SPF, aligned for DMARC); kept as it is, it is seen for what it is. */
+static bool claims_to_be_ours(struct run *r)
+{
+    if (r->rq->may_relay)
+        return false;
+    struct slice domain = dkim_from_domain(r->rq->raw, &r->arena);
+    while (domain.n > 0) {
+        if (directory_domain_is_ours(r->service->directory, domain))
+            return true;
+        domain = slice_from(domain, slice_index(domain, '.') + 1);
+    }
+    return false;
+}
+
 /* Everything that the store needs; false when memory's bound is hit. */
 static bool compose(struct run *r)
 {
     struct delivery_request *rq = r->rq;
     size_t direct = count_wanted(&r->spread, PLACE_DIRECT);
     size_t forward = count_wanted(&r->spread, PLACE_FORWARD);
+    r->forward_sender = rq->sender;
+    if (forward > 0 && !claims_to_be_ours(r))
+        r->forward_sender = resolve_forward_sender(r->service->directory, rq->sender,
+                                                   forward_domain(r), rq->received, &r->arena);
     if (direct + forward > 0 && !make_whole(r, forward > 0))
         return false;
     r->out.raw = r->whole.n ? buf_slice(&r->whole) : rq->raw;
@@ -432,13 +477,26 @@ static void send_report(struct run *r)
     }
     if (!any)
         return;
-    const struct report report = {.rq = rq,
-                                  .action = r->action,
-                                  .host = r->service->host,
-                                  .german = speaks_german(r),
-                                  .message_id = r->out.summary.message_id};
+    struct dsn_recipient *list = arena_array(&r->arena, rq->n_recipients, sizeof *list);
+    struct dsn report = {.host = r->service->host,
+                         .german = speaks_german(r),
+                         .to = rq->sender,
+                         .envid = rq->envid,
+                         .arrival = rq->received,
+                         .now = rq->received,
+                         .message_id = r->out.summary.message_id,
+                         .raw = rq->raw,
+                         .recipient = list};
+    for (size_t i = 0; list && i < rq->n_recipients; i++)
+        if (r->action[i] != REPORT_NONE)
+            list[report.n_recipients++] = (struct dsn_recipient){
+                .address = rq->recipients[i].address,
+                .orcpt = rq->recipients[i].orcpt,
+                .action = r->action[i] == REPORT_EXPANDED ? DSN_EXPANDED : DSN_DELIVERED,
+                .status = SLICE("2.0.0"),
+            };
     autobuf text = BUF_INIT(LIMIT_REPORT);
-    enum error e = report_make(&report, &text);
+    enum error e = list ? dsn_make(&report, &text) : ERR_LIMIT;
     struct delivery_recipient to = {.address = rq->sender, .notify = NOTIFY_NEVER};
     struct delivery_request back = {.sender = SLICE(""),
                                     .smtputf8 = !ascii(rq->sender),

@@ -261,7 +261,8 @@ static void forwards_wait_in_the_queue(void **state)
     assert_int_equal(inbox_count(w, w->ben), 1);
     struct queue_seen q = queue(w);
     assert_true(q.entries == 1 && q.account == 0);
-    assert_string_equal(q.sender, "x@sender.example");
+    assert_true(slice_starts(slice_str(q.sender), SLICE("SRS0=")));
+    assert_non_null(strstr(q.sender, "=sender.example=x@example.org"));
     struct store_body b;
     assert_int_equal(store_queue_body(w->store, q.id, &b), OK);
     assert_true(slice_starts(b.raw, SLICE("Delivered-To: ben@example.org\r\nReceived: here\r\n")));
@@ -269,6 +270,40 @@ static void forwards_wait_in_the_queue(void **state)
     assert_int_equal(run_one(w, "ben@example.org", b.raw), DELIVERY_LOOP);
     store_body_free(&b);
     assert_int_equal(queue(w).entries, 1);
+}
+
+/* A bounce finds the first sender, whom nobody here would relay to otherwise. */
+static void bounces_of_forwards_find_home(void **state)
+{
+    struct world *w = *state;
+    const struct slice to[] = {SLICE_INIT("b@remote.example")};
+    assert_int_equal(directory_forward_set(w->directory, w->ben, to, 1, false), OK);
+    assert_int_equal(run_one(w, "ben@example.org", MESSAGE), DELIVERY_OK);
+    struct queue_seen q = queue(w);
+    char back[LIMIT_ADDRESS + 1];
+    snprintf(back, sizeof back, "%s", q.sender);
+    assert_int_equal(delivery_probe(&w->service, slice_str(back), 0, false), DELIVERY_OK);
+    assert_int_equal(run_one(w, back, MESSAGE), DELIVERY_OK);
+    assert_string_equal(queue(w).first, "x@sender.example");
+    back[8] = back[8] == 'a' ? 'b' : 'a';
+    assert_int_equal(run_one(w, back, MESSAGE), DELIVERY_UNKNOWN);
+    assert_int_equal(run_one(w, "SRS0=aaaaaaaa=aa=a.example=b@elsewhere.example", MESSAGE),
+                     DELIVERY_NOT_OURS);
+}
+
+/* What shows one of our own addresses as its author does not get our name in its envelope. */
+static void forgeries_keep_their_envelope(void **state)
+{
+    struct world *w = *state;
+    const struct slice to[] = {SLICE_INIT("b@remote.example")};
+    assert_int_equal(directory_forward_set(w->directory, w->ben, to, 1, false), OK);
+    static const char *const from[] = {"anna@example.org", "anna@sub.example.org"};
+    for (size_t i = 0; i < 2; i++) {
+        autobuf raw = BUF_INIT(1000);
+        buf_printf(&raw, "From: %s\r\nSubject: x\r\n\r\nx\r\n", from[i]);
+        assert_int_equal(run_one(w, "ben@example.org", buf_slice(&raw)), DELIVERY_OK);
+        assert_string_equal(queue(w).sender, "x@sender.example");
+    }
 }
 
 static void loops(void **state)
@@ -604,6 +639,8 @@ int main(void)
         TEST(users_relay_in_one_commit),
         TEST(what_leaves_is_signed),
         TEST(forwards_wait_in_the_queue),
+        TEST(bounces_of_forwards_find_home),
+        TEST(forgeries_keep_their_envelope),
         TEST(loops),
         TEST(full_mailboxes),
         TEST(probing),

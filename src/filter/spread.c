@@ -1,6 +1,7 @@
 /* Spreading recipients over places. */
 #include "filter/spread.h"
 #include "base/hash.h"
+#include "filter/resolve.h"
 
 void spread_init(struct spread *s, struct arena *a)
 {
@@ -110,7 +111,7 @@ enum delivery_status spread_add(struct spread *s, struct directory *d, bool may_
                                 uint32_t number, const struct delivery_recipient *r)
 {
     struct resolved_target *t = NULL;
-    enum error e = directory_resolve(d, r->address, s->a, &t);
+    enum error e = resolve_recipient(d, r->address, s->a, &t);
     enum delivery_status status = spread_status(e, may_relay);
     if (status != DELIVERY_OK)
         return status;

@@ -43,4 +43,8 @@ struct dsn {
  * - ERR_LIMIT: larger than *out may be. */
 must_use enum error dsn_make(const struct dsn *d, struct buf *out);
 
+/* What an enhanced status code (RFC 3463) means, for people: "The mailbox does not exist." NULL
+ * when it says no more than that something failed. */
+const char *dsn_status_text(struct slice status, bool german);
+
 #endif

@@ -1,9 +1,10 @@
-/* Composing delivery reports; see report.h. What is written here came from a stranger's envelope
- * and header: no byte of it may end a line. */
-#include "filter/report.h"
+/* Composing delivery status notifications; see dsn.h. */
+#include "message/dsn.h"
 #include "base/date.h"
+#include "base/limits.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "message/dsn_text.h"
 #include "message/header.h"
 
 #define MAX_LINE 998 /* RFC 5322 2.1.1 */
@@ -22,10 +23,10 @@ static bool clean(struct slice s)
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] < ' ' || s.p[i] == 127)
             return false;
-    return s.n > 0 && s.n <= LIMIT_SMTP_ORCPT && utf8_valid(s);
+    return s.n > 0 && s.n <= LIMIT_DSN_VALUE && utf8_valid(s);
 }
 
-static bool clean_address(struct slice s)
+bool dsn_clean_address(struct slice s)
 {
     return clean(s) && !slice_has(s, '<') && !slice_has(s, '>');
 }
@@ -58,53 +59,7 @@ static bool xtext_decode(struct slice in, struct buf *out)
     return !out->failed && clean(buf_slice(out));
 }
 
-static bool reported(const struct report *r, size_t i, enum report_action action)
-{
-    return r->action[i] == action && action != REPORT_NONE &&
-           clean_address(r->rq->recipients[i].address);
-}
-
-static size_t count(const struct report *r, enum report_action action)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < r->rq->n_recipients; i++)
-        n += reported(r, i, action);
-    return n;
-}
-
-/* --- The parts --- */
-
-static void put_names(const struct report *r, enum report_action action, const char *intro,
-                      struct buf *out)
-{
-    if (count(r, action) == 0)
-        return;
-    buf_lit(out, "\r\n");
-    buf_str(out, intro);
-    buf_lit(out, "\r\n\r\n");
-    for (size_t i = 0; i < r->rq->n_recipients; i++)
-        if (reported(r, i, action)) {
-            buf_lit(out, "    ");
-            buf_add(out, r->rq->recipients[i].address);
-            buf_lit(out, "\r\n");
-        }
-}
-
-static void put_human(const struct report *r, struct buf *out)
-{
-    const bool de = r->german;
-    buf_printf(out,
-               de ? "Hier ist das Mailsystem von %s.\r\n" : "This is the mail system of %s.\r\n",
-               r->host);
-    put_names(r, REPORT_DELIVERED,
-              de ? "Ihre Nachricht wurde zugestellt an:" : "Your message was delivered to:", out);
-    put_names(r, REPORT_EXPANDED,
-              de ? "Ihre Nachricht wurde an alle weitergegeben, die hinter dieser Adresse stehen:"
-                 : "Your message was passed on to everybody behind this address:",
-              out);
-    buf_str(out, de ? "\r\nOb sie gelesen wurde, ist damit nicht gesagt.\r\n"
-                    : "\r\nThis does not mean that it has been read.\r\n");
-}
+/* --- The part for machines --- */
 
 /* RFC 3464 2.3.1. The utf-8 type has an encoding of its own that may stand here as it came
  * (RFC 6533 section 3). */
@@ -112,7 +67,7 @@ static void put_original(struct slice orcpt, struct buf *out)
 {
     size_t semi = slice_index(orcpt, ';');
     struct slice type = slice_sub(orcpt, 0, semi), value = slice_from(orcpt, semi + 1);
-    autobuf plain = BUF_INIT(LIMIT_SMTP_ORCPT);
+    autobuf plain = BUF_INIT(LIMIT_DSN_VALUE);
     bool utf8 = slice_ieq(type, SLICE("utf-8"));
     if (type.n == 0 || semi == orcpt.n || !clean(type) || !ascii(type))
         return;
@@ -125,33 +80,54 @@ static void put_original(struct slice orcpt, struct buf *out)
     buf_lit(out, "\r\n");
 }
 
-static void put_recipient(const struct delivery_recipient *x, enum report_action action,
-                          struct buf *out)
+static const char *action_word(enum dsn_action a)
+{
+    static const char *const word[] = {[DSN_FAILED] = "failed",
+                                       [DSN_DELAYED] = "delayed",
+                                       [DSN_DELIVERED] = "delivered",
+                                       [DSN_RELAYED] = "relayed",
+                                       [DSN_EXPANDED] = "expanded"};
+    return word[a];
+}
+
+static void put_recipient(const struct dsn_recipient *x, struct buf *out)
 {
     buf_lit(out, "\r\n");
     put_original(x->orcpt, out);
     buf_str(out, ascii(x->address) ? "Final-Recipient: rfc822;" : "Final-Recipient: utf-8;");
     buf_add(out, x->address);
-    buf_str(out, action == REPORT_EXPANDED ? "\r\nAction: expanded" : "\r\nAction: delivered");
-    buf_lit(out, "\r\nStatus: 2.0.0\r\n");
+    buf_printf(out, "\r\nAction: %s\r\nStatus: %.*s\r\n", action_word(x->action),
+               SLICE_FMT(x->status));
+    if (clean(x->remote_mta) && ascii(x->remote_mta))
+        buf_printf(out, "Remote-MTA: dns;%.*s\r\n", SLICE_FMT(x->remote_mta));
+    /* In clear ASCII a server's answer is safe in any reader. */
+    if (clean(x->diagnostic) && ascii(x->diagnostic))
+        buf_printf(out, "Diagnostic-Code: smtp;%.*s\r\n", SLICE_FMT(x->diagnostic));
+    if (x->will_retry_until) {
+        buf_lit(out, "Will-Retry-Until: ");
+        date_print_rfc5322((struct date){x->will_retry_until, date_local_zone(x->will_retry_until)},
+                           out);
+        buf_lit(out, "\r\n");
+    }
 }
 
-static void put_status(const struct report *r, struct buf *out)
+static void put_status(const struct dsn *d, struct buf *out)
 {
-    const struct delivery_request *rq = r->rq;
-    autobuf envid = BUF_INIT(LIMIT_SMTP_ENVID);
-    if (xtext_decode(rq->envid, &envid) && ascii(buf_slice(&envid))) {
+    autobuf envid = BUF_INIT(LIMIT_DSN_VALUE);
+    if (xtext_decode(d->envid, &envid) && ascii(buf_slice(&envid))) {
         buf_lit(out, "Original-Envelope-Id: ");
         buf_add(out, buf_slice(&envid));
         buf_lit(out, "\r\n");
     }
-    buf_printf(out, "Reporting-MTA: dns;%s\r\nArrival-Date: ", r->host);
-    date_print_rfc5322((struct date){rq->received, date_local_zone(rq->received)}, out);
+    buf_printf(out, "Reporting-MTA: dns;%s\r\nArrival-Date: ", d->host);
+    date_print_rfc5322((struct date){d->arrival, date_local_zone(d->arrival)}, out);
     buf_lit(out, "\r\n");
-    for (size_t i = 0; i < rq->n_recipients; i++)
-        if (reported(r, i, r->action[i]))
-            put_recipient(&rq->recipients[i], r->action[i], out);
+    for (size_t i = 0; i < d->n_recipients; i++)
+        if (dsn_clean_address(d->recipient[i].address))
+            put_recipient(&d->recipient[i], out);
 }
+
+/* --- What is given back --- */
 
 /* The header of the message; whole fields, as far as there is room. */
 static void put_header(struct slice raw, struct buf *out)
@@ -185,19 +161,23 @@ static void put_part(const struct part *p, const char *boundary, struct buf *out
     buf_lit(out, "\r\n");
 }
 
-static void put_top(const struct report *r, const char *boundary, bool eight_bit, struct buf *out)
+static void put_top(const struct dsn *d, const char *boundary, bool eight_bit, struct buf *out)
 {
     uint64_t id[2];
     random_bytes(id, sizeof id);
-    buf_printf(out, "From: Mail Delivery System <postmaster@%s>\r\nTo: <", r->host);
-    buf_add(out, r->rq->sender);
-    buf_printf(out, ">\r\nSubject: %s\r\nDate: ", r->german ? "Zustellbericht" : "Delivery report");
-    date_print_rfc5322((struct date){r->rq->received, date_local_zone(r->rq->received)}, out);
+    buf_printf(out, "From: Mail Delivery System <postmaster@%s>\r\nTo: <", d->host);
+    buf_add(out, d->to);
+    buf_lit(out, ">\r\nSubject: ");
+    header_encode_words(slice_str(dsn_subject(d)), 9, out);
+    buf_lit(out, "\r\nDate: ");
+    date_print_rfc5322((struct date){d->now, date_local_zone(d->now)}, out);
     buf_printf(out, "\r\nMessage-ID: <%016llx%016llx@%s>\r\n", (unsigned long long)id[0],
-               (unsigned long long)id[1], r->host);
-    if (clean_address(slice_sub(r->message_id, 1, r->message_id.n - 1)) && ascii(r->message_id)) {
+               (unsigned long long)id[1], d->host);
+    if (d->message_id.n > 2 &&
+        dsn_clean_address(slice_sub(d->message_id, 1, d->message_id.n - 1)) &&
+        ascii(d->message_id)) {
         buf_lit(out, "In-Reply-To: ");
-        buf_add(out, r->message_id);
+        buf_add(out, d->message_id);
         buf_lit(out, "\r\n");
     }
     buf_printf(
@@ -208,24 +188,48 @@ static void put_top(const struct report *r, const char *boundary, bool eight_bit
         boundary, eight_bit ? "8bit" : "7bit");
 }
 
-enum error report_make(const struct report *r, struct buf *out)
+static size_t count_clean(const struct dsn *d)
 {
-    if (!clean_address(r->rq->sender))
+    size_t n = 0;
+    for (size_t i = 0; i < d->n_recipients; i++)
+        n += dsn_clean_address(d->recipient[i].address);
+    return n;
+}
+
+/* A whole message may be given back when no line of it can be taken for the boundary, which is
+ * random, and its size is bounded. */
+static void fill_third(const struct dsn *d, struct part *p)
+{
+    if (d->give_back == DSN_FULL && d->raw.n <= LIMIT_REPORT_FULL) {
+        p->type = "message/rfc822";
+        buf_add(&p->text, d->raw);
+    } else {
+        p->type = "text/rfc822-headers";
+        put_header(d->raw, &p->text);
+    }
+    bool utf8 = !ascii(slice_sub(d->raw, 0, header_length(d->raw))) && utf8_valid(d->raw);
+    if (utf8)
+        p->type = d->give_back == DSN_FULL && d->raw.n <= LIMIT_REPORT_FULL
+                      ? "message/global"
+                      : "message/global-headers";
+}
+
+enum error dsn_make(const struct dsn *d, struct buf *out)
+{
+    if (!dsn_clean_address(d->to))
         return ERR_INPUT;
-    if (count(r, REPORT_DELIVERED) + count(r, REPORT_EXPANDED) == 0)
+    if (count_clean(d) == 0)
         return ERR_NOTFOUND;
     struct part part[] = {
         {"text/plain; charset=utf-8", BUF_INIT(LIMIT_REPORT)},
         {"message/delivery-status", BUF_INIT(LIMIT_REPORT)},
-        {"text/rfc822-headers", BUF_INIT(LIMIT_REPORT)},
+        {"", BUF_INIT(LIMIT_REPORT)},
     };
-    put_human(r, &part[0].text);
-    put_status(r, &part[1].text);
-    put_header(r->rq->raw, &part[2].text);
+    dsn_human(d, &part[0].text);
+    put_status(d, &part[1].text);
+    fill_third(d, &part[2]);
     if (!ascii(buf_slice(&part[1].text)))
         part[1].type = "message/global-delivery-status";
-    if (!ascii(buf_slice(&part[2].text)) && utf8_valid(buf_slice(&part[2].text)))
-        part[2].type = "message/global-headers";
     /* Nobody who writes a header or an address can know it. */
     uint64_t secret[2];
     char boundary[48];
@@ -235,7 +239,7 @@ enum error report_make(const struct report *r, struct buf *out)
     bool eight_bit = false;
     for (size_t i = 0; i < 3; i++)
         eight_bit = eight_bit || !ascii(buf_slice(&part[i].text));
-    put_top(r, boundary, eight_bit, out);
+    put_top(d, boundary, eight_bit, out);
     for (size_t i = 0; i < 3; i++) {
         put_part(&part[i], boundary, out);
         out->failed = out->failed || part[i].text.failed;

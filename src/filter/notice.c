@@ -1,0 +1,156 @@
+/* From the queue's notices to reports; see notice.h. */
+#include "filter/notice.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "message/dsn.h"
+#include "message/header.h"
+
+#define NOTIFY_NEVER 1
+#define RET_HEADERS  1
+
+struct notice {
+    const struct delivery_service *service;
+    const struct queue_notice *n;
+    struct arena arena;
+    bool german;
+};
+
+static bool speaks_german(const struct delivery_service *s, const struct queue_entry *e)
+{
+    struct account a;
+    enum error error = e->account ? directory_account_get(s->directory, e->account, &a)
+                                  : directory_account_find(s->directory, e->sender, &a);
+    return error == OK && slice_eq(slice_str(a.language), SLICE("de"));
+}
+
+static enum dsn_action action_of(enum queue_notice_kind kind)
+{
+    switch (kind) {
+    case NOTICE_DELAYED:
+        return DSN_DELAYED;
+    case NOTICE_RELAYED:
+        return DSN_RELAYED;
+    default:
+        return DSN_FAILED;
+    }
+}
+
+/* "550 5.1.1 no such user", as RFC 3464 2.3.6 wants it. */
+static struct slice diagnostic(struct notice *t, const struct relay_outcome_of *o)
+{
+    if (o->code == 0)
+        return SLICE("");
+    bool told = o->answer.n > 0 && slice_starts(o->answer, slice_str(o->status));
+    return arena_printf(&t->arena, "%u %s%s%.*s", o->code, told ? "" : o->status, told ? "" : " ",
+                        SLICE_FMT(o->answer));
+}
+
+/* For people: what it means when the other server says this. The class of its answer is better
+ * known than its words. */
+static struct slice reason(struct notice *t, const struct queue_notice_recipient *r)
+{
+    if (t->n->kind == NOTICE_RELAYED)
+        return SLICE("");
+    struct slice text = slice_str(problem_text(r->outcome.problem, t->german));
+    if (r->outcome.problem == PROBLEM_REFUSED) {
+        const char *known = dsn_status_text(slice_str(r->outcome.status), t->german);
+        if (known)
+            text = slice_str(known);
+    }
+    return text;
+}
+
+static void fill(struct notice *t, const struct queue_notice_recipient *r, struct dsn_recipient *to)
+{
+    *to = (struct dsn_recipient){
+        .address = r->recipient->address,
+        .orcpt = r->recipient->orcpt,
+        .action = action_of(t->n->kind),
+        .status = t->n->kind == NOTICE_RELAYED ? SLICE("2.0.0") : slice_str(r->outcome.status),
+        .remote_mta = r->host,
+        .diagnostic = diagnostic(t, &r->outcome),
+        .reason = reason(t, r),
+        .security = r->security > SECURITY_NONE ? slice_str(security_text(r->security, t->german))
+                                                : SLICE(""),
+        .will_retry_until = t->n->kind == NOTICE_DELAYED ? t->n->retry_until : 0,
+    };
+}
+
+static enum error compose(struct notice *t, struct buf *out)
+{
+    const struct queue_notice *n = t->n;
+    struct dsn_recipient *list = arena_array(&t->arena, n->n_recipients, sizeof *list);
+    if (!list)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < n->n_recipients; i++)
+        fill(t, &n->recipient[i], &list[i]);
+    struct header_field id;
+    bool found = header_find(n->raw, SLICE("Message-ID"), &id);
+    struct dsn d = {
+        .host = t->service->host,
+        .german = t->german,
+        .to = n->entry->sender,
+        .envid = n->entry->envid,
+        .arrival = n->entry->created,
+        .now = clock_wall(),
+        .message_id = found ? header_token(&t->arena, id.value) : SLICE(""),
+        .raw = n->raw,
+        .give_back =
+            n->kind == NOTICE_FAILED && n->entry->ret != RET_HEADERS ? DSN_FULL : DSN_HEADERS,
+        .recipient = list,
+        .n_recipients = n->n_recipients,
+    };
+    return dsn_make(&d, out);
+}
+
+static bool is_ascii(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] > 127)
+            return false;
+    return true;
+}
+
+/* A report has no sender, so that none is made of it. Whoever cannot be told (the mailbox is full
+ * or gone) is not told later either: the queue must not keep a message for that. */
+static enum error deliver(const struct delivery_service *s, struct slice to, struct slice text)
+{
+    struct delivery_recipient recipient = {.address = to, .notify = NOTIFY_NEVER};
+    struct delivery_request rq = {.sender = SLICE(""),
+                                  .smtputf8 = !is_ascii(to),
+                                  .may_relay = true,
+                                  .raw = text,
+                                  .received = clock_wall(),
+                                  .recipients = &recipient,
+                                  .n_recipients = 1};
+    delivery_run(s, &rq);
+    switch (recipient.status) {
+    case DELIVERY_OK:
+        return OK;
+    case DELIVERY_TEMPORARY:
+    case DELIVERY_NO_ROOM:
+        return ERR_AGAIN;
+    default:
+        log_warning("notice.untold", log_slice("to", to), log_u64("status", recipient.status));
+        return OK;
+    }
+}
+
+enum error notice_deliver(const struct delivery_service *s, const struct queue_notice *n)
+{
+    if (n->entry->sender.n == 0 || n->n_recipients == 0)
+        return OK;
+    struct notice t = {.service = s, .n = n, .german = speaks_german(s, n->entry)};
+    arena_init(&t.arena, LIMIT_REPORT);
+    autobuf text = BUF_INIT(2 * LIMIT_REPORT);
+    enum error e = compose(&t, &text);
+    if (e == OK)
+        e = deliver(s, n->entry->sender, buf_slice(&text));
+    else
+        log_warning("notice.unwritten", log_slice("to", n->entry->sender),
+                    log_text("error", error_name(e)));
+    arena_free(&t.arena);
+    /* What cannot be written today cannot be tomorrow. */
+    return e == ERR_AGAIN ? e : OK;
+}

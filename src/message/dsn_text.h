@@ -1,0 +1,14 @@
+/* What a notification says to people, in German or English; used by dsn.c only. */
+#ifndef DEPESCHE_MESSAGE_DSN_TEXT_H
+#define DEPESCHE_MESSAGE_DSN_TEXT_H
+
+#include "message/dsn.h"
+
+/* Can stand between < and > in a field. */
+bool dsn_clean_address(struct slice s);
+/* UTF-8; of the gravest action among the recipients. */
+const char *dsn_subject(const struct dsn *d);
+/* The first part: what happened to whom, and why. CRLF lines. */
+void dsn_human(const struct dsn *d, struct buf *out);
+
+#endif
