@@ -397,9 +397,12 @@ enum error dial_start_tls(struct dial *d, struct tls_client *t, const struct tls
 {
     if (dial_is_tls(d))
         bug("TLS twice on one connection");
+    ERR_clear_error();
     enum error e = dial_flush(d, deadline, 0);
-    if (e != OK)
+    if (e != OK) {
+        d->broken = true;
         return tell_failure(outcome, e);
+    }
     /* A TLS server never speaks first: whatever is there was put in by somebody. (The end of the
      * connection is found by the handshake.) */
     if (d->from < d->in.n || (raw_waiting(d) && fill(d, deadline) == OK)) {

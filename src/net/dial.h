@@ -37,15 +37,15 @@ must_use enum error dial_line(struct dial *d, size_t max, int64_t deadline, stru
  * sent. More than LIMIT_DIAL_GATHER that it does not take is lost, and ERR_LIMIT at flush, like all
  * errors. */
 void dial_write(struct dial *d, struct slice s);
-/* Sends what is gathered. `deadline` is for the whole; each piece that the other side takes moves
- * it to at least `progress_ms` from then (0: it does not move). */
+/* Sends what is gathered. `deadline` is for the whole; each LIMIT_WRITE_CHUNK that the other side
+ * takes moves it to at least `progress_ms` from then (0: it does not move). What is not taken in
+ * time stays gathered. ERR_TIMEOUT, ERR_CLOSED, ERR_IO, ERR_LIMIT. Reading goes on working. */
 must_use enum error dial_flush(struct dial *d, int64_t deadline, int progress_ms);
 
 /* The handshake. Bytes that came in before it are an injection (PROBLEM_INJECTION): nothing is sent
  * then. Returns OK when the channel is encrypted, also when the wish's check failed and
- * `outcome->problem` says so: the caller decides whether that is enough. With TLS_CHECK_DANE and
- * TLS_CHECK_PKIX the handshake is completed in any case, so that both are seen. An error: no TLS.
- */
+ * `outcome->problem` says so: the caller decides whether that is enough. An error: no TLS; nothing
+ * goes in or out any more, all calls end with ERR_CLOSED. `outcome` is filled in any case. */
 must_use enum error dial_start_tls(struct dial *d, struct tls_client *t,
                                    const struct tls_wish *wish, int64_t deadline,
                                    struct tls_outcome *outcome);

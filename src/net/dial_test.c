@@ -283,6 +283,53 @@ static void send_slowly(SSL_CTX *ctx, void (*play)(struct server *), struct tls_
     assert_int_equal(slow_heard, sent);
 }
 
+static void play_small_steps(struct server *s)
+{
+    static char room[LIMIT_WRITE_CHUNK];
+    while (hear(s, room, sizeof room) > 0)
+        pause_ms(10);
+}
+
+/* Our end of the connection to that port. */
+static int our_socket(uint16_t port)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in sa = {0};
+        socklen_t len = sizeof sa;
+        if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sin_family == AF_INET &&
+            ntohs(sa.sin_port) == port)
+            return fd;
+    }
+    fail_msg("no connection to port %u", (unsigned)port);
+    return -1;
+}
+
+/* The kernel keeps little for us, so that every step of the reader counts. */
+static enum error flush_in_steps(int progress_ms)
+{
+    struct server s;
+    const int little = 32768;
+    const size_t size = LIMIT_DIAL_GATHER - LIMIT_WRITE_CHUNK;
+    server_start(&s, play_small_steps, NULL);
+    setsockopt(s.listening, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+    struct dial *d = dial_to(&s);
+    setsockopt(our_socket(s.port), SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
+    uint8_t *much = mem_alloc(size);
+    dial_write(d, slice_of(much, size));
+    enum error e = dial_flush(d, in_ms(200), progress_ms);
+    mem_free(much);
+    dial_close(d);
+    server_end(&s);
+    return e;
+}
+
+/* What takes longer than the deadline is let go on as long as it goes on. */
+static void test_progress(void **state)
+{
+    assert_int_equal(flush_in_steps(0), ERR_TIMEOUT);
+    assert_int_equal(flush_in_steps(5000), OK);
+}
+
 static void test_slow_reader(void **state)
 {
     send_slowly(NULL, play_slow_reader, NULL);
@@ -670,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_drip),
         cmocka_unit_test(test_deaf),
         cmocka_unit_test(test_deaf_flush),
+        cmocka_unit_test(test_progress),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_second_address),
         cmocka_unit_test(test_hanging_address),

@@ -39,10 +39,13 @@ struct tls_wish {
 bool tls_tlsa_usable(const struct dns_tlsa *r);
 
 struct tls_outcome {
-    /* What the certificate is good for, whatever was wished: PROBLEM_NONE when the wish's check
-     * held, else why not (CERT_*, DANE_MISMATCH, HANDSHAKE, TIMEOUT, LOST, INJECTION). */
+    /* PROBLEM_NONE when the wish's check held, or nothing was to be checked; else why not (CERT_*,
+     * DANE_MISMATCH, DANE_UNUSABLE), or why there is no TLS (HANDSHAKE, TIMEOUT, LOST, INJECTION).
+     */
     enum problem problem;
-    char detail[200]; /* one line, for logs and `why`; may be empty */
+    /* One line, for logs and `why`; may be empty. With TLS_CHECK_NOTHING it says what is wrong with
+     * the chain for whoever trusts the known authorities. */
+    char detail[200];
     char version[16], cipher[64];
     uint8_t leaf_sha256[32]; /* of the certificate, 0 when there was none */
 };
