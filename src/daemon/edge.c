@@ -93,6 +93,7 @@ static void on_handover(void *arg, int fd)
 {
     struct edge *e = arg;
     log_info("handover.again");
+    outbound_forget(e->outbound);
     handover_client_replace(e->handover, fd);
 }
 

@@ -8,8 +8,9 @@
  *   sts.c        MTA-STS: record, policy file, fetching
  *   reply.c      replies of a server, bounded
  *   client.c     one SMTP session
- *   send.c       a request over all hosts to its results
- *   pool.c       threads and kept connections
+ *   send.c       a request over all hosts to its results (send_outcome.c, send_event.c: what is
+ * told) plan.c       the same look-ups and decisions for people pool.c       threads and kept
+ * connections
  */
 #ifndef DEPESCHE_OUTBOUND_OUTBOUND_H
 #define DEPESCHE_OUTBOUND_OUTBOUND_H
@@ -34,9 +35,14 @@ struct outbound_options {
 };
 must_use enum error outbound_new(const struct outbound_options *o, struct outbound **out);
 /* Takes a copy of `request` (relay_read_request()'s bytes) and of `small`; memfd (or -1) is taken.
- * Never blocks. What is malformed or too much is answered through `done` too (PROBLEM_BUSY). */
+ * Never blocks. What is malformed or too much is answered through `done` too (PROBLEM_BUSY); beyond
+ * twice LIMIT_RELAY_WAITING it is dropped. */
 void outbound_relay(struct outbound *o, uint64_t ticket, struct slice request, int memfd,
                     struct slice small);
+/* `mail` was restarted and knows nothing of what it asked: what has not begun is dropped without an
+ * answer, what has begun begins no transaction more. To be called before the new one is heard, so
+ * that nothing is sent for both. */
+void outbound_forget(struct outbound *o);
 /* Ends: nothing new is begun, what is between MAIL and the answer to DATA may take grace_ms, the
  * rest is answered PROBLEM_BUSY. */
 void outbound_free(struct outbound *o, int grace_ms);

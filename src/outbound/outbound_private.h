@@ -27,15 +27,23 @@ void session_free(struct session *s);
 struct session *pool_take(struct outbound *o, struct slice key);
 /* Keeps it for the next message, or ends it when there is no room. */
 void pool_keep(struct outbound *o, struct session *s);
-/* The service ends: begin nothing new. */
-bool pool_stopping(struct outbound *o);
+/* Does anybody want this to go on? Not when the service ends or its `mail` is gone: begin nothing
+ * new then. */
+bool pool_wants(struct outbound *o, uint64_t generation);
 /* Around what should not be cut off: MAIL to the answer to the end of data. */
 void pool_transaction(struct outbound *o, int change);
 
-/* Sends one message. Fills *out, whose memory is in `a`; blocks at most until `deadline`. */
-void send_message(struct outbound *pool, const struct outbound_options *o,
-                  const struct relay_request *rq, struct slice raw, int64_t deadline,
-                  struct arena *a, struct relay_result *out);
+/* One message to be sent. */
+struct assignment {
+    struct outbound *pool;
+    const struct outbound_options *o;
+    const struct relay_request *rq;
+    struct slice raw;
+    int64_t deadline;    /* clock_ms() */
+    uint64_t generation; /* for pool_wants() */
+};
+/* Sends it. Fills *out, whose memory is in `a`; blocks at most until the deadline. */
+void send_message(const struct assignment *x, struct arena *a, struct relay_result *out);
 /* The same result for all, decided here (PROBLEM_BUSY, a malformed request). */
 void send_nothing(const struct relay_request *rq, enum problem p, struct arena *a,
                   struct relay_result *out);

@@ -27,6 +27,7 @@ struct job {
     struct job *next;
     uint64_t ticket;
     int64_t deadline; /* clock_ms(): `mail` does not wait longer */
+    uint64_t generation;
     int memfd;
     bool refuse; /* too much waits already */
     struct slice request, small;
@@ -40,6 +41,7 @@ struct outbound {
     pthread_cond_t ended; /* a thread or a transaction has */
     struct job *first, **last;
     size_t waiting;
+    uint64_t generation; /* counts the `mail`s that were forgotten */
     unsigned threads, idle, under_way, transactions;
     bool stopping;
     struct session *kept; /* the latest first */
@@ -121,10 +123,10 @@ void outbound_tend(struct outbound *o)
     end_kept(o, clock_ms() - LIMIT_OUTBOUND_KEEP_MS);
 }
 
-bool pool_stopping(struct outbound *o)
+bool pool_wants(struct outbound *o, uint64_t generation)
 {
     pthread_mutex_lock(&o->lock);
-    bool yes = o->stopping;
+    bool yes = !o->stopping && generation == o->generation;
     pthread_mutex_unlock(&o->lock);
     return yes;
 }
@@ -164,12 +166,13 @@ static void run_job(struct outbound *o, const struct job *j, struct arena *a)
         rq.n_recipients = 0;
         log_warning("outbound.malformed", log_u64("ticket", j->ticket));
         send_nothing(&rq, PROBLEM_BUSY, a, &result);
-    } else if (j->refuse || pool_stopping(o) || job_message(j, &raw) != OK) {
+    } else if (j->refuse || !pool_wants(o, j->generation) || job_message(j, &raw) != OK) {
         send_nothing(&rq, PROBLEM_BUSY, a, &result);
     } else {
         if (rq.port == 0)
             rq.port = 25;
-        send_message(o, &o->o, &rq, raw, j->deadline, a, &result);
+        send_message(&(struct assignment){o, &o->o, &rq, raw, j->deadline, j->generation}, a,
+                     &result);
     }
     log_outcomes(&rq, &result);
     count(o, &result);
@@ -268,6 +271,13 @@ void outbound_relay(struct outbound *o, uint64_t ticket, struct slice request, i
 {
     struct job *j = new_job(ticket, request, memfd, small);
     pthread_mutex_lock(&o->lock);
+    if (o->waiting >= 2 * LIMIT_RELAY_WAITING) {
+        pthread_mutex_unlock(&o->lock);
+        log_error("outbound.flooded", log_u64("ticket", ticket));
+        job_free(j);
+        return;
+    }
+    j->generation = o->generation;
     j->refuse = o->waiting >= LIMIT_RELAY_WAITING;
     *o->last = j;
     o->last = &j->next;
@@ -276,6 +286,22 @@ void outbound_relay(struct outbound *o, uint64_t ticket, struct slice request, i
         start_thread(o);
     pthread_cond_signal(&o->work);
     pthread_mutex_unlock(&o->lock);
+}
+
+void outbound_forget(struct outbound *o)
+{
+    pthread_mutex_lock(&o->lock);
+    struct job *j = o->first;
+    o->first = NULL;
+    o->last = &o->first;
+    o->waiting = 0;
+    o->generation++;
+    pthread_mutex_unlock(&o->lock);
+    while (j) {
+        struct job *next = j->next;
+        job_free(j);
+        j = next;
+    }
 }
 
 /* --- From the start to the end --- */

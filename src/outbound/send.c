@@ -20,6 +20,7 @@ struct sending {
     const struct relay_request *rq;
     struct slice raw;
     int64_t deadline;
+    uint64_t generation;
     struct arena *a;
     struct relay_result *out;
     struct slice key;
@@ -391,7 +392,7 @@ static void ask_sts(struct sending *s)
 static bool go_on(struct sending *s)
 {
     return s->n_open && !s->over && !s->a->failed && s->connected < LIMIT_OUTBOUND_HOSTS &&
-           clock_ms() < s->deadline && !pool_stopping(s->pool);
+           clock_ms() < s->deadline && pool_wants(s->pool, s->generation);
 }
 
 static void try_hosts(struct sending *s)
@@ -410,8 +411,10 @@ static void try_hosts(struct sending *s)
         if (!plan_host(s, &s->route.host[i], &plan))
             continue;
         struct session *x = open_session(s, &s->route.host[i], &plan);
-        if (x)
+        if (x && pool_wants(s->pool, s->generation))
             transact(s, x, false);
+        else if (x)
+            pool_keep(s->pool, x);
     }
     if (i < s->route.n)
         s->all_permanent = false; /* who was not asked may take it yet */
@@ -490,10 +493,9 @@ static void send_https(struct sending *s)
     s->reached = e == OK;
 }
 
-void send_message(struct outbound *pool, const struct outbound_options *o,
-                  const struct relay_request *rq, struct slice raw, int64_t deadline,
-                  struct arena *a, struct relay_result *out)
+void send_message(const struct assignment *x, struct arena *a, struct relay_result *out)
 {
+    const struct relay_request *rq = x->rq;
     struct sending *s = arena_new(a, struct sending);
     if (s) {
         s->outcome = arena_array(a, rq->n_recipients, sizeof *s->outcome);
@@ -504,11 +506,12 @@ void send_message(struct outbound *pool, const struct outbound_options *o,
         return;
     }
     *out = (struct relay_result){.recipient = s->outcome, .n_recipients = rq->n_recipients};
-    s->pool = pool;
-    s->o = o;
+    s->pool = x->pool;
+    s->o = x->o;
     s->rq = rq;
-    s->raw = raw;
-    s->deadline = deadline;
+    s->raw = x->raw;
+    s->deadline = x->deadline;
+    s->generation = x->generation;
     s->a = a;
     s->out = out;
     s->n_open = rq->n_recipients;

@@ -130,7 +130,7 @@ static int fresh(void **state)
         test_sink_identity(s, &right);
         s->greeting = s->extensions = NULL;
         s->breaks_handshake = s->refuses_starttls = s->drops_at_mail = false;
-        s->drops_at_end = s->closes_421 = s->greets_never = false;
+        s->drops_at_end = s->closes_421 = s->greets_never = s->greeting_waits = false;
         s->drops_after = 0;
         atomic_store(&s->connections, 0);
         atomic_store(&s->mails, 0);
@@ -560,6 +560,30 @@ static void malformed_requests_are_answered(void **state)
     assert_int_equal(results.last, 99);
 }
 
+/* Another `mail` has come: what waits for the old one is not sent, what comes now is. */
+static void a_new_mail(void **state)
+{
+    struct outbound_options o = world.o;
+    autoarena a;
+    arena_init(&a, 1 << 20);
+    o.connections = 1;
+    stale(NULL);
+    assert_int_equal(outbound_new(&o, &outbound), OK);
+    sink[0].greeting_waits = true;
+    struct relay_request rq = request("one.plain.test");
+    for (unsigned i = 0; i < 5; i++)
+        relay(&rq);
+    while (atomic_load(&sink[0].connections) == 0)
+        usleep(1000);
+    outbound_forget(outbound);
+    sink[0].greeting_waits = false;
+    wait_for(1); /* that had begun, and began no transaction */
+    assert_int_equal(results.delivered, 0);
+    assert_int_equal(send_it(&rq, &a).recipient->outcome, RELAY_DELIVERED);
+    assert_int_equal(atomic_load(&sink[0].mails), 1);
+    assert_int_equal(results.n, 2);
+}
+
 /* Who is stuck at a silent server when the end comes is answered, and what waits too. */
 static void the_end(void **state)
 {
@@ -613,6 +637,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(passwords, fresh, stale),
         cmocka_unit_test_setup_teardown(connections_are_kept, fresh, stale),
         cmocka_unit_test_setup_teardown(malformed_requests_are_answered, fresh, stale),
+        cmocka_unit_test_setup_teardown(a_new_mail, fresh, stale),
         cmocka_unit_test_setup_teardown(many, fresh, stale),
         /* The last: it stops all connections of this process. */
         cmocka_unit_test_setup_teardown(the_end, fresh, stale),

@@ -22,6 +22,7 @@ struct test_sink {
     bool drops_at_end;        /* closes after the end of data, without an answer */
     bool closes_421;          /* answers RCPT with 421 and closes */
     bool greets_never;
+    atomic_bool greeting_waits; /* until this is taken back */
     /* What it saw. */
     atomic_uint connections, mails, messages, logins;
     /* Its own. */
@@ -161,6 +162,8 @@ TEST_UNUSED static void *test_peer_run(void *arg)
 {
     struct test_peer *p = arg;
     char line[2048];
+    while (atomic_load(&p->s->greeting_waits) && !atomic_load(&p->s->stopping))
+        usleep(1000);
     if (!p->s->greets_never)
         test_peer_say(p, p->s->greeting ? p->s->greeting : "220 sink.test ESMTP\r\n");
     while (test_peer_take(p, "\r\n", line, sizeof line) && test_peer_command(p, line))
