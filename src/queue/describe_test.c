@@ -1,5 +1,7 @@
 /* Tests of the queue told to people. */
 #include "queue/describe.h"
+
+#include "handover/relay.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +53,90 @@ static void entries(void **state)
     assert_string_equal(queue_state_name(QUEUE_WAITING), "waiting");
     e.n_recipients = 0;
     assert_int_equal(queue_entry_next(&e), 0);
+    assert_int_equal(queue_entry_state(&e), QUEUE_BROKEN);
+    const struct queue_recipient over[] = {
+        {.state = QUEUE_DELIVERED}, {.state = QUEUE_RETURNED}, {.state = QUEUE_WAITING}};
+    e.recipients = over;
+    e.n_recipients = 2;
+    assert_int_equal(queue_entry_state(&e), QUEUE_RETURNED);
+    e.n_recipients = 3;
+    assert_int_equal(queue_entry_state(&e), QUEUE_WAITING);
+}
+
+static void explained(const struct queue_entry *e, struct queue_recipient *r,
+                      const struct relay_trail *t, const char *want)
+{
+    struct buf trail = BUF_INIT(10000), out = BUF_INIT(10000);
+    if (t != NULL)
+        relay_write_trail(t, &trail);
+    r->trail = buf_slice(&trail);
+    queue_explain(e, r, NOW, &out);
+    buf_byte(&out, 0);
+    assert_string_equal((const char *)out.p, want);
+    buf_free(&trail);
+    buf_free(&out);
+}
+
+static void explanations(void **state)
+{
+    struct queue_entry e = {.sender = SLICE("a@example.org")};
+    struct relay_try tries[] = {
+        {.host = SLICE("mx1.gmx.example"),
+         .ip = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1}},
+         .security = SECURITY_CLEAR,
+         .problem = PROBLEM_NO_TLS},
+        {.problem = PROBLEM_DNS,
+         .detail = SLICE("SERV\x1b"
+                         "FAIL")},
+    };
+    struct relay_trail t = {.at = NOW - 60,
+                            .problem = PROBLEM_NO_TLS,
+                            .demand = DEMAND_VERIFY,
+                            .source = SOURCE_LIST,
+                            .tries = tries,
+                            .n_tries = 2};
+    struct queue_recipient r = {
+        .state = QUEUE_WAITING, .attempts = 2, .next_attempt = NOW + 3600, .told = 1};
+    explained(&e, &r, &t,
+              "waiting: attempt 3 at 2026-11-22T13:00:00Z\n"
+              "  last attempt at 2026-11-22T11:59:00Z: the other side offered no encryption\n"
+              "    mx1.gmx.example (192.0.2.1): the other side offered no encryption; not "
+              "encrypted\n"
+              "    the domain: the name servers of the recipient's domain gave no answer, or only "
+              "an error [SERV?FAIL]\n"
+              "  demanded: encryption, and a server that is confirmed, by the list of providers\n"
+              "  the sender was told of the delay\n");
+    t = (struct relay_trail){.at = NOW,
+                             .security = SECURITY_DANE,
+                             .host = SLICE("mx.example.net"),
+                             .tls_version = SLICE("TLSv1.3"),
+                             .tls_cipher = SLICE("TLS_AES_128_GCM_SHA256")};
+    r = (struct queue_recipient){.state = QUEUE_DELIVERED,
+                                 .attempts = 1,
+                                 .next_attempt = NOW,
+                                 .last_answer = SLICE("250 2.0.0 ok\n")};
+    explained(&e, &r, &t,
+              "delivered at 2026-11-22T12:00:00Z, after 1 attempt\n"
+              "  mx.example.net: encrypted, server confirmed by DANE (TLSv1.3, "
+              "TLS_AES_128_GCM_SHA256)\n"
+              "  the other side said: 250 2.0.0 ok?\n");
+    r = (struct queue_recipient){.state = QUEUE_WAITING, .next_attempt = NOW};
+    explained(&e, &r, NULL, "waiting for the first attempt\n");
+    r = (struct queue_recipient){.state = QUEUE_RETURNED, .attempts = 7, .next_attempt = NOW};
+    explained(&e, &r, NULL,
+              "given up at 2026-11-22T12:00:00Z, after 7 attempts\n  the sender was told\n");
+    r.notify = 1;
+    explained(&e, &r, NULL,
+              "given up at 2026-11-22T12:00:00Z, after 7 attempts\n"
+              "  the sender was not told: he asked not to be\n");
+    r = (struct queue_recipient){.state = QUEUE_HELD};
+    explained(&e, &r, NULL,
+              "held by the operator: nothing happens before `depesche queue release`\n");
+    struct buf out = BUF_INIT(1000);
+    r = (struct queue_recipient){.state = QUEUE_CANCELLED, .trail = SLICE("\xffxx")};
+    queue_explain(&e, &r, NOW, &out);
+    assert_true(slice_ends(buf_slice(&out), SLICE("cannot be read\n")));
+    buf_free(&out);
 }
 
 int main(void)
@@ -58,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentences),
         cmocka_unit_test(entries),
+        cmocka_unit_test(explanations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
