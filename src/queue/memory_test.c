@@ -411,6 +411,59 @@ static void commands(void **state)
     memory_close(m);
 }
 
+/* --- Many threads --- */
+
+enum { THREADS = 4, ROUNDS = 40 };
+
+static void *use(void *arg)
+{
+    struct memory *m = arg;
+    struct relay_tls_event e = {.policy = TLSRPT_NO_POLICY, .result = TLSRPT_SUCCESS};
+    struct relay_sts got, sts = {SLICE_INIT("1"), SLICE_INIT("text"), NOW};
+    struct memory_demand d;
+    autoarena a;
+    arena_init(&a, 1024 * 1024);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct slice domain = arena_printf(&a, "%d.example", i % 8);
+        memory_reached(m, domain, i % 3 ? SECURITY_ENCRYPTED : SECURITY_DANE, NOW + i);
+        memory_sts_set(m, domain, &sts);
+        memory_sts(m, domain, &a, &got);
+        memory_tally(m, domain, SLICE("mailto:x@y.example"), NOW + 20 * i, &e, 1);
+        if (memory_demand(m, NULL, domain, true, NOW, &a, &d) != OK || d.demand == DEMAND_NOTHING)
+            return arg;
+    }
+    return NULL;
+}
+
+static void many_at_once(void **state)
+{
+    struct memory *m = open_memory();
+    struct memory_tally *t;
+    pthread_t thread[THREADS];
+    size_t n;
+    uint64_t sessions = 0;
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, use, m), 0);
+    for (int i = 0; i < ROUNDS; i++)
+        assert_int_equal(memory_line_set(m, DOM, i % 2 ? DEMAND_DANE : DEMAND_VERIFY, SLICE_NONE),
+                         OK);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *failed;
+        assert_int_equal(pthread_join(thread[i], &failed), 0);
+        assert_null(failed);
+    }
+    for (int i = 0; i < 8; i++) {
+        struct slice domain = arena_printf(&arena, "%d.example", i);
+        assert_int_equal(memory_tallies(m, NOW - NOW % DAY, domain, &arena, &t, &n), OK);
+        assert_int_equal(n, 1);
+        sessions += t[0].sessions;
+        assert_int_equal(demand_at(m, domain, true, NOW).demand, DEMAND_DANE);
+    }
+    assert_int_equal(sessions, THREADS * ROUNDS);
+    assert_int_equal(demand_at(m, DOM, true, NOW).demand, DEMAND_DANE);
+    memory_close(m);
+}
+
 /* --- Tallies --- */
 
 static struct ip ip(const char *text)
@@ -571,6 +624,7 @@ int main(int argc, char **argv)
         TEST(asks_the_database_once),
         TEST(stays_bounded),
         TEST(commands),
+        TEST(many_at_once),
         TEST(counted),
         TEST(counts_have_a_limit),
         TEST(long_texts_are_cut),
