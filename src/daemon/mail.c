@@ -16,14 +16,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEND_MS 60000
-#define BANS_MS 20000
+#define TEND_MS       60000
+#define SENDING_TENDS 60 /* every so many of them the sending limits have their turn */
+#define BANS_MS       20000
 
 struct mail {
     struct role role;
     struct directory *directory;
     _Atomic(struct guard *) guard;
     struct store *store;
+    struct sending *sending;
+    unsigned tended;
     struct login *login;
     struct delivery_service delivery;
     struct smtp_submission submission;
@@ -251,6 +254,7 @@ static enum error run_command(struct mail *m, struct slice request, struct buf *
         if (!cur_ok(&c) || !cur_end(&c))
             return ERR_INPUT;
         log_info("account.remove", log_u64("account", account));
+        sending_forget(m->sending, account);
         return store_account_remove(m->store, account);
     }
     return ERR_INPUT;
@@ -325,6 +329,17 @@ static enum error open_guard(struct mail *m, const struct config *c)
     return OK;
 }
 
+static enum error open_sending(struct mail *m, const struct config *c)
+{
+    char path[1100];
+    snprintf(path, sizeof path, "%s/sending.db", c->data);
+    struct sending_options o = {.path = path,
+                                .messages_per_hour = (unsigned)c->messages_per_hour,
+                                .new_recipients_per_day = (unsigned)c->new_recipients_per_day};
+    enum error e = sending_open(&o, &m->sending);
+    return e ? fail("sending.db", e) : OK;
+}
+
 static enum error open_directory(struct mail *m, const struct config *c)
 {
     char path[1100];
@@ -358,6 +373,8 @@ static enum error open_all(struct mail *m, const struct config *c)
     if (!e)
         e = open_store(m, c);
     if (!e)
+        e = open_sending(m, c);
+    if (!e)
         e = login_new(m->directory, atomic_load(&m->guard), &m->login);
     m->delivery = (struct delivery_service){.store = m->store,
                                             .directory = m->directory,
@@ -368,6 +385,7 @@ static enum error open_all(struct mail *m, const struct config *c)
         .limits = {.message_size = c->message_size, .recipients = (uint32_t)c->recipients},
         .login = m->login,
         .guard = atomic_load(&m->guard),
+        .sending = m->sending,
         .delivery = m->delivery,
     };
     m->imap = (struct imap_service){
@@ -420,6 +438,8 @@ static void tend(void *arg)
     struct mail *m = arg;
     store_tend(m->store);
     outgoing_tend(m->outgoing);
+    if (++m->tended % SENDING_TENDS == 1)
+        sending_tend(m->sending, clock_wall());
     mem_trim();
 }
 
@@ -491,6 +511,7 @@ int mail_main(const struct role_start *start)
         return 0;
     outgoing_free(mail.outgoing, (int)start->config->stop_seconds * 1000);
     login_free(mail.login);
+    sending_close(mail.sending);
     store_close(mail.store);
     signing_free(mail.delivery.signing);
     directory_close(mail.directory);

@@ -22,18 +22,20 @@ enum smtp_reply {
     REPLY_HELP,          /* 214 2.0.0 */
     REPLY_SEND_DATA,     /* 354 */
 
-    REPLY_SHUTTING_DOWN,   /* 421 4.3.2 */
-    REPLY_BACKEND_GONE,    /* 421 4.3.0 */
-    REPLY_TIMEOUT,         /* 421 4.4.2 */
-    REPLY_TOO_MANY_ERRORS, /* 421 4.7.0 */
-    REPLY_TOO_LONG,        /* 421 4.7.0: commands, transactions or session time used up */
-    REPLY_REVOKED,         /* 421 4.7.0 */
-    REPLY_TEMPORARY,       /* 451 4.3.0 */
-    REPLY_AUTH_BUSY,       /* 454 4.7.0 */
-    REPLY_TLS_NOT_NOW,     /* 454 4.7.0 */
-    REPLY_NO_ROOM,         /* 452 4.3.1 */
-    REPLY_MAILBOX_FULL,    /* 452 4.2.2 */
-    REPLY_TOO_MANY_RCPT,   /* 452 4.5.3 */
+    REPLY_SHUTTING_DOWN,     /* 421 4.3.2 */
+    REPLY_BACKEND_GONE,      /* 421 4.3.0 */
+    REPLY_TIMEOUT,           /* 421 4.4.2 */
+    REPLY_TOO_MANY_MESSAGES, /* 450 4.7.28 */
+    REPLY_TOO_MANY_NEW,      /* 450 4.7.28 */
+    REPLY_TOO_MANY_ERRORS,   /* 421 4.7.0 */
+    REPLY_TOO_LONG,          /* 421 4.7.0: commands, transactions or session time used up */
+    REPLY_REVOKED,           /* 421 4.7.0 */
+    REPLY_TEMPORARY,         /* 451 4.3.0 */
+    REPLY_AUTH_BUSY,         /* 454 4.7.0 */
+    REPLY_TLS_NOT_NOW,       /* 454 4.7.0 */
+    REPLY_NO_ROOM,           /* 452 4.3.1 */
+    REPLY_MAILBOX_FULL,      /* 452 4.2.2 */
+    REPLY_TOO_MANY_RCPT,     /* 452 4.5.3 */
 
     REPLY_UNKNOWN_COMMAND, /* 500 5.5.1 */
     REPLY_BAD_LINE,        /* 500 5.5.2 */

@@ -6,6 +6,7 @@
 
 #include "auth/login.h"
 #include "filter/delivery.h"
+#include "guard/sending.h"
 #include "handover/handover.h"
 #include "net/runtime.h"
 
@@ -26,6 +27,7 @@ struct smtp_submission {
     struct smtp_limits limits;
     struct login *login;
     struct guard *guard;
+    struct sending *sending; /* NULL: no limits */
     struct delivery_service delivery;
 };
 

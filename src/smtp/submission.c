@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "smtp/compose.h"
+#include "smtp/sending_limit.h"
 #include "smtp/session.h"
 #include <sys/mman.h>
 #include <unistd.h>
@@ -260,6 +261,11 @@ static enum smtp_reply deliver(struct smtp_session *s, struct slice raw, int64_t
         .recipients = to,
         .n_recipients = n,
     };
+    enum smtp_reply limit = sending_limit(service(s), s->account, to, n, now);
+    if (limit != REPLY_NONE) {
+        mem_free(to);
+        return limit;
+    }
     delivery_run(&service(s)->delivery, &rq);
     enum smtp_reply *each = mem_array(n, sizeof *each);
     for (size_t i = 0; i < n; i++)
