@@ -430,6 +430,18 @@ struct ip dial_peer(const struct dial *d)
     return d->peer;
 }
 
+struct ip dial_local(const struct dial *d)
+{
+    struct sockaddr_storage sa;
+    socklen_t n = sizeof sa;
+    struct ip ip = {0};
+    uint16_t port;
+    if (getsockname(d->fd, (struct sockaddr *)&sa, &n) != 0 ||
+        ip_from_sockaddr((struct sockaddr *)&sa, &ip, &port) != OK)
+        return (struct ip){0};
+    return ip;
+}
+
 /* TLS 1.3 servers send tickets unasked: they are read away, and are not a word. */
 static bool tls_quiet(struct dial *d)
 {

@@ -51,6 +51,7 @@ must_use enum error dial_start_tls(struct dial *d, struct tls_client *t,
                                    struct tls_outcome *outcome);
 bool dial_is_tls(const struct dial *d);
 struct ip dial_peer(const struct dial *d);
+struct ip dial_local(const struct dial *d); /* our own end; zero when it cannot be told */
 /* Nothing was said and the connection stands: may it be used again? Looks without blocking; bytes
  * or an end that are waiting mean no. */
 bool dial_is_quiet(struct dial *d);

@@ -17,7 +17,7 @@ struct session {
     struct buf key;
     enum security security;
     char host[256];
-    struct ip ip;
+    struct ip ip, local;
     char tls_version[16], tls_cipher[64];
     int64_t idle_since; /* clock_ms(), while it is kept */
 };
@@ -62,9 +62,10 @@ void failure_outcome(const struct failure *f, struct relay_outcome_of *out);
 bool failure_outranks(const struct failure *b, const struct failure *a);
 void log_outcomes(const struct relay_request *rq, const struct relay_result *r);
 
-/* send_event.c: what a TLS report counts of one host; NONE: all was well. */
+/* send_event.c: what a TLS report counts of one host; NONE: all was well. The addresses are the
+ * caller's to fill. */
 void event_make(const struct route_host *host, const struct security_plan *plan,
-                const struct sts_found *sts, struct ip peer, enum problem problem, struct arena *a,
+                const struct sts_found *sts, enum problem problem, struct arena *a,
                 struct relay_tls_event *out);
 struct slice find_rua(const struct outbound_options *o, struct slice domain, int64_t deadline,
                       struct arena *a);

@@ -78,12 +78,17 @@ static void host_failed(struct sending *s, struct slice host, struct ip ip, enum
     }
 }
 
+/* Of a session, or of a host that was not even connected (`x` NULL). */
 static void note_event(struct sending *s, const struct route_host *h,
-                       const struct security_plan *plan, struct ip peer, enum problem p)
+                       const struct security_plan *plan, const struct session *x, enum problem p)
 {
     if (s->route.by_name || s->out->n_events == LIMIT_RELAY_EVENTS)
         return;
-    event_make(h, plan, &s->sts, peer, p, s->a, &s->event[s->out->n_events++]);
+    struct relay_tls_event *event = &s->event[s->out->n_events++];
+    event_make(h, plan, &s->sts, p, s->a, event);
+    event->peer = x ? x->ip : h->ip[0];
+    if (x)
+        event->source = x->local;
 }
 
 static struct failure failure_of(struct sending *s, const struct client_failure *why)
@@ -184,12 +189,12 @@ static bool secure_session(struct sending *s, struct session *x, const struct ro
         struct failure f = failure_of(s, &why);
         f.permanent = false;
         bool told = security_report(f.problem) != TLSRPT_SUCCESS;
-        note_event(s, h, plan, x->ip, told ? f.problem : PROBLEM_HANDSHAKE);
+        note_event(s, h, plan, x, told ? f.problem : PROBLEM_HANDSHAKE);
         session_failed(s, x, SECURITY_NONE, &f);
         return false;
     }
     enum problem p = security_judge(plan, offered ? &tls : NULL, &x->security);
-    note_event(s, h, plan, x->ip, offered ? tls.problem : PROBLEM_NO_TLS);
+    note_event(s, h, plan, x, offered ? tls.problem : PROBLEM_NO_TLS);
     if (p != PROBLEM_NONE) {
         struct failure f = {.problem = p, .text = arena_dup(s->a, slice_str(tls.detail))};
         session_failed(s, x, x->security, &f);
@@ -229,13 +234,14 @@ static struct session *open_session(struct sending *s, const struct route_host *
     if (!d)
         return NULL;
     s->connected++;
-    struct ip peer = dial_peer(d);
+    struct ip peer = dial_peer(d), local = dial_local(d);
     if (client_new(d, s->o->host, s->deadline, &client, &why) != OK) {
         struct failure f = failure_of(s, &why);
         host_failed(s, h->name, peer, SECURITY_NONE, &f);
         return NULL;
     }
     struct session *x = new_session(s, h, client);
+    x->local = local;
     if (!secure_session(s, x, h, plan) || !prepare_session(s, x)) {
         session_free(x);
         return NULL;
@@ -365,7 +371,7 @@ static bool plan_host(struct sending *s, struct route_host *h, struct security_p
     if (security_report(f.problem) != TLSRPT_SUCCESS) {
         if (plan->policy == TLSRPT_NO_POLICY && f.problem != PROBLEM_STS_HOST)
             plan->policy = TLSRPT_TLSA;
-        note_event(s, h, plan, h->ip[0], f.problem);
+        note_event(s, h, plan, NULL, f.problem);
     }
     host_failed(s, h->name, h->ip[0], SECURITY_NONE, &f);
     return false;

@@ -35,14 +35,13 @@ static enum tlsrpt_result result_of(const struct security_plan *plan, enum probl
 }
 
 void event_make(const struct route_host *host, const struct security_plan *plan,
-                const struct sts_found *sts, struct ip peer, enum problem problem, struct arena *a,
+                const struct sts_found *sts, enum problem problem, struct arena *a,
                 struct relay_tls_event *out)
 {
     *out = (struct relay_tls_event){
         .policy = plan->policy,
         .result = result_of(plan, problem),
         .mx_host = host->name,
-        .peer = peer,
     };
     if (plan->policy == TLSRPT_TLSA) {
         out->policy_text = tlsa_text(plan, a);
