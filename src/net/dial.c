@@ -454,8 +454,10 @@ static bool tls_quiet(struct dial *d)
         int r = SSL_peek_ex(d->ssl, &byte, 1, &got);
         if (r == 1 || ssl_error(d, r, &events) != ERR_AGAIN || SSL_has_pending(d->ssl))
             return false;
-        if (!raw_waiting(d))
+        if (!raw_waiting(d)) {
+            (void)SSL_free_buffers(d->ssl); /* the look made OpenSSL take one again */
             return true;
+        }
     }
     return false;
 }
