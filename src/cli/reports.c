@@ -263,8 +263,8 @@ int command_dns_reports(struct call *c)
     uint32_t n = DAYS_DEFAULT;
     struct search s = {
         .call = c, .accounts = BUF_INIT(LIMIT_CLI_ARENA), .rows = BUF_INIT(LIMIT_CLI_ARENA)};
-    if (days && parse_u32(slice_str(days), DAYS_MOST, &n) != OK)
-        return wrong_usage("--days is a number up to %d, not '%s'", DAYS_MOST, days);
+    if (days && (parse_u32(slice_str(days), DAYS_MOST, &n) != OK || n == 0))
+        return wrong_usage("--days is a number from 1 to %d, not '%s'", DAYS_MOST, days);
     s.since = clock_wall() - (int64_t)n * DAY;
     bool done = find_readers(&s) == OK && search_all(&s) == OK;
     if (done)
