@@ -651,6 +651,76 @@ static void transports(void **state)
     w->o.n_transports = 0;
 }
 
+/* --- Everything at once --- */
+
+enum { STORM_SECONDS = 2, STORM_LETTERS = 1500 };
+
+static void *storm_submit(void *arg)
+{
+    static const char *const to[] = {"x@ok.example",   "x@ok2.example",    "x@no.example",
+                                     "x@dead.example", "x@silent.example", "x@later.example"};
+    for (int i = 0; i < STORM_LETTERS; i++)
+        submit(arg, (struct letter_of){i % 3 ? "a@example.org" : "b@example.org",
+                                       {to[i % 6], to[(i + 1) % 6], to[(i * 7 + 3) % 6]}});
+    return NULL;
+}
+
+static void *storm_operate(void *arg)
+{
+    struct world *w = arg;
+    int64_t end = clock_ms() + STORM_SECONDS * 1000;
+    for (unsigned i = 0; clock_ms() < end; i++) {
+        struct queue_selector s = {.all = true};
+        size_t n = 0;
+        if (i % 5 == 1)
+            s.destination = SLICE("later.example");
+        else if (i % 5 == 2)
+            s.recipient = SLICE("x@ok.example");
+        else if (i % 5 == 3)
+            s.entry = tally(w).last_entry;
+        enum queue_action action = i % 7 == 6 ? QUEUE_CANCEL : (enum queue_action)(i % 3);
+        if (i % 7 == 6 && s.entry == 0)
+            continue;
+        enum error e = queue_do(w->q, action, &s, &n);
+        assert_true(e == OK || e == ERR_NOTFOUND);
+        queue_edge(w->q, i % 4 != 0);
+        queue_tend(w->q);
+    }
+    return NULL;
+}
+
+/* Whatever happens at the same time: in the end nothing is stuck, and nothing is lost. */
+static void storm(void **state)
+{
+    struct world *w = *state;
+    pthread_t a, b;
+    size_t n = 0;
+    log_set_level(LOG_WARNING);
+    pthread_create(&a, NULL, storm_submit, w);
+    pthread_create(&b, NULL, storm_operate, w);
+    pthread_join(a, NULL);
+    pthread_join(b, NULL);
+    queue_edge(w->q, true);
+    pthread_mutex_lock(&w->lock);
+    w->dead_lives = true;
+    pthread_mutex_unlock(&w->lock);
+    struct queue_selector all = {.all = true}, silent = {.destination = SLICE("silent.example")},
+                          later = {.destination = SLICE("later.example")};
+    (void)!queue_do(w->q, QUEUE_RELEASE, &all, &n);
+    (void)!queue_do(w->q, QUEUE_RETRY, &all, &n);
+    expect_calm(w);
+    (void)!queue_do(w->q, QUEUE_CANCEL, &silent, &n);
+    (void)!queue_do(w->q, QUEUE_CANCEL, &later, &n);
+    expect(w, QUEUE_WAITING, 0);
+    expect_calm(w);
+    struct tally t = tally(w);
+    assert_int_equal(t.n[QUEUE_HELD] + t.n[QUEUE_BROKEN], 0);
+    assert_int_equal(t.n[QUEUE_DELIVERED] + t.n[QUEUE_RETURNED] + t.n[QUEUE_CANCELLED],
+                     3 * STORM_LETTERS);
+    assert_int_equal(queue_stats(w->q).recipients, 0);
+    log_set_level(LOG_INFO);
+}
+
 static void next_hops(void **state)
 {
     static const struct {
@@ -724,7 +794,8 @@ int main(void)
         TEST(broken),         TEST(edge_refuses),
         TEST(no_turn),        TEST(forgets),
         TEST(ends_under_way), TEST(transports),
-        TEST(rate),           cmocka_unit_test(next_hops),
+        TEST(storm),          TEST(rate),
+        cmocka_unit_test(next_hops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
