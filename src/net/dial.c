@@ -269,12 +269,14 @@ enum error dial_line(struct dial *d, size_t max, int64_t deadline, struct slice 
     for (;;) {
         struct slice rest = slice_from(buf_slice(&d->in), d->from);
         size_t end = slice_index(rest, '\n');
-        size_t n = end > 0 && rest.p[end - 1] == '\r' ? end - 1 : end;
-        if (n > max)
+        struct slice line = slice_sub(rest, 0, end);
+        if (slice_ends(line, SLICE("\r")))
+            line.n--;
+        if (line.n > max)
             return ERR_LIMIT;
         if (end < rest.n) {
             d->from += end + 1;
-            *out = slice_sub(rest, 0, n);
+            *out = line;
             return OK;
         }
         enum error e = fill(d, deadline);

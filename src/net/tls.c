@@ -1,5 +1,5 @@
-/* TLS for the servers: profiles, tickets, and the sessions handed out. The lists of the profiles are
- * used by the client as well. The table of certificates is in tls_table.c. */
+/* TLS for the servers: profiles, tickets, and the sessions handed out. The lists of the profiles
+ * are used by the client as well. The table of certificates is in tls_table.c. */
 #include "net/tls.h"
 #include "base/clock.h"
 #include "base/limits.h"
