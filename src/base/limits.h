@@ -232,14 +232,14 @@
 #define LIMIT_TLS_CHAIN            (100 * 1024)  /* the certificates another server sends */
 #define LIMIT_TLS_CHAIN_DEPTH      10
 #define LIMIT_HTTPS_URL            2000
-#define LIMIT_HTTPS_HEADER         (64 * 1024) /* of an answer */
+#define LIMIT_HTTPS_HEADER         (64 * 1024)  /* of an answer */
 #define LIMIT_HTTPS_ARENA          (256 * 1024) /* the addresses of a web server */
-#define LIMIT_CLIENT_COMMAND_MS    300000      /* greeting and each command, RFC 5321 4.5.3.2 */
-#define LIMIT_CLIENT_DATA_MS       120000      /* DATA until 354 */
-#define LIMIT_CLIENT_BLOCK_MS      180000      /* a LIMIT_WRITE_CHUNK of the message */
-#define LIMIT_CLIENT_END_MS        600000      /* the end of the message until its answer */
-#define LIMIT_CLIENT_SESSION_MS    3600000     /* whatever is done in it */
-#define LIMIT_CLIENT_LAST_WORD_MS  1000        /* for the reply of a server that stopped reading */
+#define LIMIT_CLIENT_COMMAND_MS    300000       /* greeting and each command, RFC 5321 4.5.3.2 */
+#define LIMIT_CLIENT_DATA_MS       120000       /* DATA until 354 */
+#define LIMIT_CLIENT_BLOCK_MS      180000       /* a LIMIT_WRITE_CHUNK of the message */
+#define LIMIT_CLIENT_END_MS        600000       /* the end of the message until its answer */
+#define LIMIT_CLIENT_SESSION_MS    3600000      /* whatever is done in it */
+#define LIMIT_CLIENT_LAST_WORD_MS  1000         /* for the reply of a server that stopped reading */
 #define LIMIT_CLIENT_QUIT_MS       1000
 #define LIMIT_CLIENT_LINE          4096 /* of a reply */
 #define LIMIT_CLIENT_COMMAND       512  /* a command with AUTH's response, RFC 4954 4 */
@@ -280,7 +280,7 @@
 #define LIMIT_TLSRPT_VALUES          100000            /* all values in it */
 #define LIMIT_TLSRPT_TEXT            500               /* bytes kept of a text in it */
 #define LIMIT_TLSRPT_SCAN            20000 /* newest messages of a mailbox searched for reports */
-#define LIMIT_TLSRPT_DEPTH           32                /* of its JSON */
+#define LIMIT_TLSRPT_DEPTH           32    /* of its JSON */
 #define LIMIT_TLSRPT_ARENA           (16 * 1024 * 1024)
 
 /* Delivery */

@@ -285,6 +285,20 @@ static void look_at_guard(struct doctor *d)
     conclude(d, e, bad);
 }
 
+static void look_at_memory(struct doctor *d)
+{
+    struct memory *memory;
+    unsigned bad = 0;
+    begin(d, "policy");
+    if (!call_memory(d->call, &memory)) {
+        found(d, d->subject, BAD, "cannot be opened");
+        return;
+    }
+    enum error e = memory_check(memory, report, d, &bad);
+    memory_close(memory);
+    conclude(d, e, bad);
+}
+
 static void look_at_store(struct doctor *d)
 {
     struct store *store;
@@ -328,6 +342,7 @@ int command_doctor(struct call *c)
     if (call_become_owner(c)) {
         look_at_directory(d);
         look_at_guard(d);
+        look_at_memory(d);
         look_at_store(d);
     } else {
         d->bad++;

@@ -58,10 +58,10 @@ static enum error send_one(struct memory *m, const struct delivery_service *s,
     e = tls_report_json(&r, &json);
     if (!e)
         e = tls_report_gzip(buf_slice(&json), &gzip);
-    struct slice rest = due->rua, address;
+    struct slice rest = due->rua, address, to;
     for (int i = 0; !e && i < REPORT_ADDRESSES && slice_split(&rest, ' ', &address); i++) {
-        if (slice_istarts(address, SLICE("mailto:")))
-            e = by_mail(s, &r, slice_from(address, 7), now, buf_slice(&gzip));
+        if (tls_report_address(a, address, &to) == OK)
+            e = by_mail(s, &r, to, now, buf_slice(&gzip));
         else if (slice_istarts(address, SLICE("https://")))
             e = by_https(s, address, now, buf_slice(&gzip));
     }

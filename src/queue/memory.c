@@ -384,7 +384,7 @@ struct checking {
 static void tell(struct checking *c, const char *what, const char *which)
 {
     char line[512];
-    snprintf(line, sizeof line, "memory of destinations: %s: %s", what, which);
+    snprintf(line, sizeof line, "policy: %s: %s", what, which);
     if (c->report != NULL)
         c->report(c->arg, line);
     c->bad++;
