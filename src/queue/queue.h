@@ -6,8 +6,9 @@
  *   outcome.c    a result -> the recipients' new states, notices, what is remembered (pure)
  *   demand.c     a destination -> what is demanded, from memory, list and settings
  *   memory.c     what is remembered of destinations: policy.db
+ *   tally.c      counts for TLS reports, in policy.db too
  *   providers.c  the list of providers
- *   report.c     our TLS reports to others (RFC 8460)
+ *   report.c     our TLS reports to others (RFC 8460); report_read.c: theirs to us
  *
  * Fairness: places are given by turns to senders that have something due, and within a sender's
  * turn to his destinations; a sender has at most half of all places while others wait, a
