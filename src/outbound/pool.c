@@ -169,8 +169,6 @@ static void run_job(struct outbound *o, const struct job *j, struct arena *a)
     } else if (j->refuse || !pool_wants(o, j->generation) || job_message(j, &raw) != OK) {
         send_nothing(&rq, PROBLEM_BUSY, a, &result);
     } else {
-        if (rq.port == 0)
-            rq.port = 25;
         send_message(&(struct assignment){o, &o->o, &rq, raw, j->deadline, j->generation}, a,
                      &result);
     }

@@ -70,12 +70,15 @@ static void host_failed(struct sending *s, struct slice host, struct ip ip, enum
 {
     note_try(s, host, ip, security, f->problem, f->text);
     note_failure(s, f);
-    /* The best that was tried, as long as nothing better comes. */
-    if (s->out->host.n == 0 || security > s->out->security) {
-        s->out->host = host;
-        s->out->ip = ip;
-        s->out->security = security;
-    }
+    /* The best that was tried. Once one took the message nobody is left for another host. */
+    struct relay_result *out = s->out;
+    if (out->host.n && security <= out->security)
+        return;
+    out->host = host;
+    out->ip = ip;
+    out->security = security;
+    out->tls_version = out->tls_cipher = SLICE_NONE;
+    out->remote_dsn = false;
 }
 
 /* Of a session, or of a host that was not even connected (`x` NULL). */
@@ -306,14 +309,15 @@ static void took_part(struct sending *s, const struct session *x,
         if (outcome[i].outcome == RELAY_DELIVERED)
             told = i;
     bool delivered = n && outcome[told].outcome == RELAY_DELIVERED;
-    out->host = arena_dup(s->a, slice_str(x->host));
+    struct slice host = arena_dup(s->a, slice_str(x->host));
+    note_try(s, host, x->ip, x->security, delivered ? PROBLEM_NONE : outcome[told].problem,
+             delivered ? SLICE_NONE : outcome[told].answer);
+    out->host = host;
     out->ip = x->ip;
     out->security = x->security;
     out->tls_version = arena_dup(s->a, slice_str(x->tls_version));
     out->tls_cipher = arena_dup(s->a, slice_str(x->tls_cipher));
     out->remote_dsn = client_ehlo(x->client)->dsn;
-    note_try(s, out->host, x->ip, x->security, delivered ? PROBLEM_NONE : outcome[told].problem,
-             delivered ? SLICE_NONE : outcome[told].answer);
 }
 
 /* Takes the session. False: it decided nothing, and `quiet` then leaves no trace of it. */
@@ -447,8 +451,8 @@ static void finish(struct sending *s)
     for (size_t i = 0; i < s->rq->n_recipients; i++)
         if (s->open[i])
             failure_outcome(&s->worst, &s->outcome[i]);
-    s->out->next_hop_failed =
-        s->failed && !s->reached && !s->worst.permanent && !s->rq->require_tls;
+    s->out->next_hop_failed = s->failed && !s->reached && !s->worst.permanent &&
+                              !s->rq->require_tls && s->worst.problem != PROBLEM_BUSY;
     if (s->out->n_events)
         s->out->rua = find_rua(s->o, s->rq->domain, s->deadline, s->a);
     struct relay_try *tries = arena_array(s->a, s->out->n_tries, sizeof *tries);
@@ -488,8 +492,7 @@ static void send_https(struct sending *s)
         f.text = arena_dup(s->a, slice_str(answer.detail));
     bool taken = e == OK && answer.status >= 200 && answer.status < 300;
     for (size_t i = 0; taken && i < s->rq->n_recipients; i++) {
-        s->outcome[i] = (struct relay_outcome_of){
-            .outcome = RELAY_DELIVERED, .status = "2.0.0", .answer = f.text};
+        s->outcome[i] = (struct relay_outcome_of){.outcome = RELAY_DELIVERED, .status = "2.0.0"};
         s->open[i] = false;
     }
     if (!taken)

@@ -64,7 +64,8 @@ void failure_outcome(const struct failure *f, struct relay_outcome_of *out)
         .outcome = f->permanent ? RELAY_PERMANENT : RELAY_TEMPORARY,
         .problem = f->problem,
         .code = f->code,
-        .answer = slice_sub(f->text, 0, LIMIT_RELAY_ANSWER),
+        /* Without a code the text is ours, not the server's: it is told with the try. */
+        .answer = f->code ? slice_sub(f->text, 0, LIMIT_RELAY_ANSWER) : SLICE_NONE,
     };
     if (f->status && f->status[0])
         snprintf(out->status, sizeof out->status, "%s", f->status);
@@ -105,8 +106,9 @@ void log_outcomes(const struct relay_request *rq, const struct relay_result *r)
         [RELAY_DELIVERED] = "outbound.delivered",
         [RELAY_PERMANENT] = "outbound.refused",
     };
+    static const struct ip nowhere;
     char ip[IP_TEXT] = "";
-    if (r->host.n)
+    if (!ip_eq(r->ip, nowhere))
         ip_print(r->ip, ip);
     for (size_t i = 0; i < r->n_recipients; i++) {
         const struct relay_outcome_of *x = &r->recipient[i];
@@ -115,6 +117,8 @@ void log_outcomes(const struct relay_request *rq, const struct relay_result *r)
                  log_text("ip", ip), log_text("security", security_word(r->security)),
                  log_slice("tls", r->tls_version), log_slice("cipher", r->tls_cipher),
                  log_text("problem", problem_word(x->problem)), log_u64("code", x->code),
-                 log_text("status", x->status), log_slice("answer", x->answer));
+                 log_text("status", x->status),
+                 log_slice("answer", x->code == 0 && r->n_tries ? r->tries[r->n_tries - 1].detail
+                                                                : x->answer));
     }
 }

@@ -130,7 +130,8 @@ static int fresh(void **state)
         test_sink_identity(s, &right);
         s->greeting = s->extensions = NULL;
         s->breaks_handshake = s->refuses_starttls = s->drops_at_mail = false;
-        s->drops_at_end = s->closes_421 = s->greets_never = s->greeting_waits = false;
+        s->drops_at_end = s->closes_421 = s->greets_never = false;
+        atomic_store(&s->greeting_waits, false);
         s->drops_after = 0;
         atomic_store(&s->connections, 0);
         atomic_store(&s->mails, 0);
@@ -570,14 +571,14 @@ static void a_new_mail(void **state)
     o.connections = 1;
     stale(NULL);
     assert_int_equal(outbound_new(&o, &outbound), OK);
-    sink[0].greeting_waits = true;
+    atomic_store(&sink[0].greeting_waits, true);
     struct relay_request rq = request("one.plain.test");
     for (unsigned i = 0; i < 5; i++)
         relay(&rq);
     while (atomic_load(&sink[0].connections) == 0)
         usleep(1000);
     outbound_forget(outbound);
-    sink[0].greeting_waits = false;
+    atomic_store(&sink[0].greeting_waits, false);
     wait_for(1); /* that had begun, and began no transaction */
     assert_int_equal(results.delivered, 0);
     assert_int_equal(send_it(&rq, &a).recipient->outcome, RELAY_DELIVERED);
