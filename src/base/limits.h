@@ -283,6 +283,15 @@
 #define LIMIT_TLSRPT_DEPTH           32    /* of its JSON */
 #define LIMIT_TLSRPT_ARENA           (16 * 1024 * 1024)
 
+/* Our own DNS */
+#define LIMIT_PUBLISH_VALUE    (16 * 1024)   /* a record's value in a zone file */
+#define LIMIT_PUBLISH_LIST     (1024 * 1024) /* records, or findings, of one domain */
+#define LIMIT_PUBLISH_ZONE     (4 * 1024 * 1024)
+#define LIMIT_PUBLISH_PROBE_MS 10000 /* one connection to a port of our own */
+#define LIMIT_PUBLISH_LINES    100   /* of a greeting or an answer there */
+#define LIMIT_PUBLISH_TLSA     LIMIT_DNS_RECORDS
+#define LIMIT_PUBLISH_SEEN     (16 * 1024) /* the file tlsa.seen */
+
 /* Delivery */
 #define LIMIT_DELIVERY_TARGETS 20000 /* mailboxes and foreign addresses one message goes to */
 #define LIMIT_DELIVERED_TO     100   /* Delivered-To fields that are looked at */
@@ -304,6 +313,7 @@
 #define LIMIT_ROLE_START_MS 60000 /* from a role's start until it serves */
 #define LIMIT_RESTART_MS    30000 /* the longest pause before a dead role is started again */
 #define LIMIT_FIREWALL_BANS 5000
+#define LIMIT_JOB_MS        (10 * 60 * 1000) /* a short job */
 #define LIMIT_CONTROL_MS    10000 /* one exchange on the control socket */
 #define LIMIT_CLI_ARENA     (256 * 1024 * 1024)
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "config/control.h"
 #include "daemon/firewall.h"
+#include "daemon/jobs.h"
 #include "daemon/notify.h"
 #include "daemon/ports.h"
 #include "net/ipc.h"
@@ -250,6 +251,7 @@ static void stop_all(struct supervisor *s, int status)
         return;
     log_info("supervisor.stopping");
     notify_system("STOPPING=1");
+    jobs_stop();
     s->phase = STOPPING;
     s->status = status;
 }
@@ -458,7 +460,7 @@ static void reap(struct supervisor *s)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (firewall_reaped(s->firewall, pid, status))
+        if (firewall_reaped(s->firewall, pid, status) || jobs_reaped(pid, status))
             continue;
         for (int role = 0; role < ROLES; role++)
             if (s->child[role].pid == pid)
@@ -512,6 +514,10 @@ static void kill_when_hung(struct child *c, const char *name, int64_t now)
 static int due(struct supervisor *s)
 {
     int64_t now = clock_ms(), next = now + 60000;
+    if (s->phase == SERVING) {
+        int64_t job = jobs_tend(s->path, now);
+        next = job < next ? job : next;
+    }
     for (int role = 0; role < ROLES; role++) {
         struct child *c = &s->child[role];
         if (c->again && c->again <= now && spawn(s, role))

@@ -1,6 +1,7 @@
 /* The supervisor: the one process that keeps root (when it had it). Opens the ports and the key
  * files, starts `edge` and `mail` by fork, starts a dead one again, joins the new one with the
- * survivor, feeds the firewall, and reads nothing that came over the network.
+ * survivor, feeds the firewall, starts short jobs on their schedule, and reads nothing that came
+ * over the network.
  *
  *   SIGTERM, SIGINT   edge finishes what is in flight and ends, then mail, then this process
  *   SIGHUP            reads configuration and certificates again. New certificates and the log
