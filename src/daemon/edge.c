@@ -8,10 +8,14 @@
 #include "net/https.h"
 #include "outbound/outbound.h"
 #include "smtp/smtp.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
-#define TEND_MS  2000
-#define PROVE_MS (60 * 60 * 1000)
+#define TEND_MS     2000
+#define LOOK_MS     60000
+#define PROVE_EVERY 60 /* looks; every one while validation fails */
 
 /* The addresses that the whole machine is closed to, sorted; replaced as a whole. */
 struct ban_list {
@@ -31,6 +35,7 @@ struct edge {
     struct outbound *outbound;
     struct buf authorities; /* PEM; stays: fetching policies reads it again */
     struct arena arena;     /* what the resolver was told */
+    unsigned looks;         /* at whether it validates */
 };
 
 /* --- Who may not speak to us --- */
@@ -113,10 +118,28 @@ static void prove(void *arg)
 static void prove_soon(void *arg)
 {
     struct edge *e = arg;
-    runtime_submit(e->role.runtime, prove, e);
+    if (e->looks++ % PROVE_EVERY == 0 || !dns_validates(e->dns))
+        runtime_submit(e->role.runtime, prove, e);
 }
 
 /* --- Start and end --- */
+
+/* The resolver ends the process when it cannot write the root's key: better a key that is not
+ * followed than that. */
+static const char *scratch_folder(const struct config *c)
+{
+    char path[1100];
+    snprintf(path, sizeof path, "%s/writable", c->edge_data);
+    autofd fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && write(fd, "", 1) == 1;
+    (void)unlink(path);
+    if (good)
+        return c->edge_data;
+    log_warning("edge.cannot_write", log_text("folder", c->edge_data),
+                log_text("error", strerror(errno)),
+                log_text("help", "new keys of the DNS root are not learned until it can"));
+    return NULL;
+}
 
 /* What needs files, before they are out of reach. */
 static enum error prepare(struct edge *e, const struct config *c)
@@ -129,7 +152,7 @@ static enum error prepare(struct edge *e, const struct config *c)
         err = resolver_authorities(c, &e->authorities);
     if (!err)
         err = resolver_options(c, &e->arena, &o);
-    o.scratch = c->edge_data;
+    o.scratch = scratch_folder(c);
     return err ? err : dns_new(&o, &e->dns);
 }
 
@@ -195,7 +218,7 @@ static enum error edge_serve(struct edge *e, const struct role_start *start)
         .busy_text = SLICE(SMTP_BUSY_TEXT),
     };
     runtime_every(e->role.runtime, TEND_MS, tend, e);
-    runtime_every(e->role.runtime, PROVE_MS, prove_soon, e);
+    runtime_every(e->role.runtime, LOOK_MS, prove_soon, e);
     prove_soon(e);
     err = role_listen(&e->role, &smtp);
     return err ? err : role_serve(&e->role);
