@@ -181,6 +181,20 @@ static void session_failed(struct sending *s, const struct session *x, enum secu
     host_failed(s, arena_dup(s->a, slice_str(x->host)), x->ip, security, f);
 }
 
+/* What asked for more than came, with what is wrong; for `why`, which must not leave people
+ * guessing whose rule it was. */
+static struct slice reason(struct sending *s, const struct security_plan *plan, const char *detail)
+{
+    const char *rule;
+    if (plan->n_tlsa)
+        rule = "DANE";
+    else if (plan->policy == TLSRPT_STS && plan->must_verify)
+        rule = "MTA-STS";
+    else
+        return arena_dup(s->a, slice_str(detail));
+    return arena_printf(s->a, "%s: %s", rule, detail[0] ? detail : "it demands encryption");
+}
+
 /* STARTTLS where it is offered; then what came is judged. False: not enough, noted. */
 static bool secure_session(struct sending *s, struct session *x, const struct route_host *h,
                            const struct security_plan *plan)
@@ -199,7 +213,7 @@ static bool secure_session(struct sending *s, struct session *x, const struct ro
     enum problem p = security_judge(plan, offered ? &tls : NULL, &x->security);
     note_event(s, h, plan, x, offered ? tls.problem : PROBLEM_NO_TLS);
     if (p != PROBLEM_NONE) {
-        struct failure f = {.problem = p, .text = arena_dup(s->a, slice_str(tls.detail))};
+        struct failure f = {.problem = p, .text = reason(s, plan, tls.detail)};
         session_failed(s, x, x->security, &f);
         return false;
     }
