@@ -1,8 +1,7 @@
 """MTA-STS (RFC 8461): policies from a host over HTTPS, against servers that keep to them and servers that do not."""
 import pytest
 
-from conftest import wait_for
-from test_sending_security import PLAIN, SIGNED, World
+from sending import PLAIN, SIGNED, World
 from world import PolicyHost
 
 

@@ -20,6 +20,7 @@ import socketserver
 import ssl
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -248,16 +249,15 @@ class DnsProxy:
 class Postfix:
     """A Postfix of its own that takes mail for the domains given into one Maildir."""
 
-    def __init__(self, directory, ip, port, domains=(), certificate=None, relayhost=None, **settings):
-        self.dir = pathlib.Path(directory)
+    def __init__(self, ip, port, domains=(), certificate=None, relayhost=None, **settings):
+        # Its users must be able to walk there, and pytest's folders are root's alone.
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="postfix-"))
+        self.dir.chmod(0o711)
         self.ip, self.port = ip, port
         self.box = self.dir / "box"
         conf = self.dir / "etc"
         for d in (conf, self.dir / "spool", self.dir / "data", self.box):
             d.mkdir(parents=True, exist_ok=True)
-        for d in [self.dir, *self.dir.parents]:
-            with contextlib.suppress(PermissionError):
-                d.chmod(d.stat().st_mode | 0o011)
         postfix = pwd.getpwnam("postfix")
         os.chown(self.dir / "data", postfix.pw_uid, postfix.pw_gid)
         os.chown(self.box, 65534, 65534)
@@ -306,6 +306,7 @@ class Postfix:
         pid = self.dir / "spool/pid/master.pid"
         with contextlib.suppress(OSError, ValueError):
             os.kill(int(pid.read_text()), signal.SIGKILL)
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def messages(self):
         return [p.read_bytes() for sub in ("new", "cur") for p in sorted((self.box / sub).glob("*"))]
