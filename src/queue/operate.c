@@ -172,6 +172,7 @@ static void operate_recipient(struct operation *op, const struct queue_entry *e,
 static void give_back(struct queue *q, const struct queue_entry *e,
                       const struct queue_selector *hurried)
 {
+    q->epoch++;
     for (size_t i = 0; i < e->n_recipients; i++) {
         const struct queue_recipient *r = &e->recipients[i];
         uint64_t key = key_of(q, r->address);

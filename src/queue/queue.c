@@ -81,6 +81,7 @@ enum error queue_new(const struct queue_options *o, struct queue **out)
     pthread_cond_init(&q->wake, NULL);
     pthread_cond_init(&q->came, NULL);
     pthread_cond_init(&q->settled, NULL);
+    arena_init(&q->last.arena, LIMIT_QUEUE_ARENA);
     q->arrived_tail = &q->arrived;
     q->look_at = clock_wall();
     q->schedule = schedule_new(&(struct schedule_options){q->o.connections, q->o.per_destination});
@@ -121,8 +122,9 @@ static void *hand_over_main(void *arg)
         } else if (!schedule_next(q->schedule, clock_wall(), &turn, &next)) {
             wait_until(q, next < INT64_MAX / 1000 ? next * 1000 : INT64_MAX);
         } else {
+            uint64_t epoch = q->epoch;
             pthread_mutex_unlock(&q->lock);
-            queue_send(q, &turn);
+            queue_send(q, &turn, epoch);
             pthread_mutex_lock(&q->lock);
         }
     }
@@ -283,6 +285,7 @@ void queue_free(struct queue *q, int grace_ms)
         flight_free(f);
     }
     schedule_free(q->schedule);
+    arena_free(&q->last.arena);
     pthread_cond_destroy(&q->wake);
     pthread_cond_destroy(&q->came);
     pthread_cond_destroy(&q->settled);

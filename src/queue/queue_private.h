@@ -21,10 +21,11 @@ struct flight {
     struct flight *next, **link; /* of all */
     struct flight *arrived;      /* next of those whose result is here */
     struct schedule_turn turn;
-    struct arena arena; /* the entry and what was made of it */
-    struct queue_entry entry;
+    struct arena arena;       /* the entry and what was made of it */
+    struct queue_entry entry; /* with those of its recipients that travel */
     struct next_hop hop;
-    size_t *which;             /* of the entry's recipients */
+    enum error way;            /* not OK: there is none */
+    size_t *which;             /* of the entry's recipients: all, in their order */
     enum outcome_order *order; /* under the queue's lock, until `settling` */
     size_t n;
     uint32_t rest;   /* recipients for there that stay behind ... */
@@ -43,6 +44,16 @@ struct flight {
     size_t first_change; /* in the group's */
 };
 
+/* The entry whose letter had its turn last: its other letters are often next, and a mailing has a
+ * thousand of them. It may be used as long as the rows it says are nobody else's to change. */
+struct last_entry {
+    struct arena arena;
+    struct queue_entry e;
+    uint64_t *key; /* of each recipient's next hop, 0: it does not wait */
+    bool *gone;    /* has travelled since: a flight writes its row */
+    uint64_t epoch;
+};
+
 struct queue {
     struct queue_options o;
     struct outcome_times times;
@@ -59,6 +70,9 @@ struct queue {
     struct flight *arrived, **arrived_tail;
     bool edge, stopping, drained;
     int64_t pause_until_ms; /* edge took nothing */
+    uint64_t epoch;         /* counts what operate.c gave back changed */
+
+    struct last_entry last; /* of the thread that hands over */
 
     pthread_mutex_t operating; /* one at a time: queue_do(), queue_tend(); before `lock` */
     int64_t look_at;           /* for what is too old */
@@ -69,8 +83,9 @@ uint64_t queue_sender_key(uint64_t account, struct slice sender);
 /* Under the lock: a waiting recipient gets its place in the schedule. */
 void queue_schedule(struct queue *q, const struct queue_entry *e, const struct queue_recipient *r);
 
-/* send.c: gives the turn to a flight, or ends it. On the thread that hands over, without lock. */
-void queue_send(struct queue *q, const struct schedule_turn *t);
+/* send.c: gives the turn to a flight, or ends it. On the thread that hands over, without lock; the
+ * epoch is that of the turn. */
+void queue_send(struct queue *q, const struct schedule_turn *t, uint64_t epoch);
 void flight_free(struct flight *f);
 
 /* settle.c: settles these flights; on the thread that settles, without lock. */

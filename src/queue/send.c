@@ -76,17 +76,46 @@ static bool is_damage(enum error e)
     return e != ERR_AGAIN && e != ERR_FULL && e != ERR_CLOSED && e != ERR_TIMEOUT;
 }
 
-/* --- Who travels --- */
+/* --- The entry --- */
 
-static bool same_way(const struct next_hop *a, const struct next_hop *b)
+static bool last_is(const struct last_entry *l, const struct schedule_turn *t, uint64_t epoch)
 {
-    if (a->kind != b->kind || a->transport != b->transport)
+    if (l->e.id != t->entry || l->epoch != epoch)
         return false;
-    if (a->kind == RELAY_HTTPS)
-        return slice_eq(a->url, b->url);
-    /* Whatever is behind a transport travels together. */
-    return a->transport != NULL || slice_eq(next_hop_domain(a), next_hop_domain(b));
+    for (size_t i = 0; i < l->e.n_recipients; i++)
+        if (l->gone[i] && l->key[i] == t->destination)
+            return false;
+    return true;
 }
+
+static enum error load_entry(struct queue *q, const struct schedule_turn *t, uint64_t epoch)
+{
+    struct last_entry *l = &q->last;
+    if (last_is(l, t, epoch))
+        return OK;
+    arena_reset(&l->arena);
+    l->e = (struct queue_entry){0};
+    struct queue_entry e;
+    enum error err = store_queue_get(q->o.store, t->entry, &l->arena, &e);
+    if (err != OK)
+        return err;
+    l->key = arena_array(&l->arena, e.n_recipients + 1, sizeof *l->key);
+    l->gone = arena_array(&l->arena, e.n_recipients + 1, sizeof *l->gone);
+    if (l->key == NULL || l->gone == NULL)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < e.n_recipients; i++) {
+        struct next_hop hop;
+        if (e.recipients[i].state != QUEUE_WAITING)
+            continue;
+        (void)next_hop_of(q->o.transports, q->o.n_transports, e.recipients[i].address, &hop);
+        l->key[i] = hop.key;
+    }
+    l->e = e;
+    l->epoch = epoch;
+    return OK;
+}
+
+/* --- Who travels --- */
 
 struct candidate {
     int64_t at;
@@ -101,58 +130,83 @@ static int by_time(const void *a, const void *b)
     return x->i < y->i ? -1 : x->i > y->i;
 }
 
-/* Those of the entry that wait for the turn's destination, the longest waiting first; what has no
- * way at all goes aside. */
-static size_t gather(struct queue *q, struct flight *f, struct candidate *c)
+static bool same_way(const struct next_hop *a, const struct next_hop *b)
 {
-    size_t *lost = mem_array(f->entry.n_recipients, sizeof *lost), n_lost = 0, n = 0;
-    for (size_t i = 0; i < f->entry.n_recipients; i++) {
-        const struct queue_recipient *r = &f->entry.recipients[i];
-        struct next_hop hop;
-        if (r->state != QUEUE_WAITING)
-            continue;
-        enum error e = next_hop_of(q->o.transports, q->o.n_transports, r->address, &hop);
-        if (hop.key != f->turn.destination)
-            continue;
-        if (e != OK)
-            lost[n_lost++] = i;
-        else
-            c[n++] = (struct candidate){r->next_attempt, i};
-    }
-    if (n_lost > 0 &&
-        set_aside(q, &f->entry, lost, n_lost, "nobody can send to this address") != OK)
-        f->rest += (uint32_t)n_lost;
-    mem_free(lost);
+    if (a->kind != b->kind || a->transport != b->transport)
+        return false;
+    if (a->kind == RELAY_HTTPS)
+        return slice_eq(a->url, b->url);
+    /* Whatever is behind a transport travels together. */
+    return a->transport != NULL || slice_eq(next_hop_domain(a), next_hop_domain(b));
+}
+
+/* Those of the entry that wait for the turn's destination, the longest waiting first. */
+static size_t gather(const struct last_entry *l, uint64_t destination, struct candidate *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->e.n_recipients; i++)
+        if (l->key[i] == destination && l->e.recipients[i].state == QUEUE_WAITING)
+            c[n++] = (struct candidate){l->e.recipients[i].next_attempt, i};
     qsort(c, n, sizeof *c, by_time);
     return n;
 }
 
-static bool has_room(const struct flight *f, const struct next_hop *hop)
+static struct queue_recipient copy_recipient(struct arena *a, const struct queue_recipient *r)
 {
-    return f->n < LIMIT_RELAY_RECIPIENTS && (f->n == 0 || same_way(hop, &f->hop));
+    struct queue_recipient to = *r;
+    to.address = arena_dup(a, r->address);
+    to.orcpt = arena_dup(a, r->orcpt);
+    to.last_answer = arena_dup(a, r->last_answer);
+    to.trail = arena_dup(a, r->trail);
+    return to;
 }
 
-/* Who travels: those that are due; all, when none is and the letter was hurried. */
-static void choose(struct queue *q, struct flight *f)
+static enum error board(struct queue *q, struct flight *f, const struct candidate *c, size_t n)
 {
-    struct candidate *c = mem_array(f->entry.n_recipients, sizeof *c);
+    struct last_entry *l = &q->last;
+    size_t most = n < LIMIT_RELAY_RECIPIENTS ? n : LIMIT_RELAY_RECIPIENTS;
+    struct queue_recipient *list = arena_array(&f->arena, most + 1, sizeof *list);
+    f->which = arena_array(&f->arena, most + 1, sizeof *f->which);
+    f->order = arena_array(&f->arena, most + 1, sizeof *f->order);
+    if (list == NULL || f->which == NULL || f->order == NULL)
+        return ERR_LIMIT;
+    f->entry = l->e;
+    f->entry.sender = arena_dup(&f->arena, l->e.sender);
+    f->entry.envid = arena_dup(&f->arena, l->e.envid);
+    f->entry.recipients = list;
     int64_t now = clock_wall();
-    f->rest_at = now + LIMIT_QUEUE_SOON_SECONDS;
-    size_t n = gather(q, f, c);
     bool hurried = n > 0 && c[0].at > now;
+    f->rest_at = now + LIMIT_QUEUE_SOON_SECONDS;
     for (size_t k = 0; k < n; k++) {
         struct next_hop hop;
-        size_t i = c[k].i;
-        if (next_hop_of(q->o.transports, q->o.n_transports, f->entry.recipients[i].address, &hop) ==
-                OK &&
-            (hurried || c[k].at <= now) && has_room(f, &hop)) {
+        enum error e =
+            next_hop_of(q->o.transports, q->o.n_transports, l->e.recipients[c[k].i].address, &hop);
+        bool due = hurried || c[k].at <= now;
+        if (due && f->n < most && (f->n == 0 || (e == f->way && same_way(&hop, &f->hop)))) {
+            list[f->n] = copy_recipient(&f->arena, &l->e.recipients[c[k].i]);
+            f->way = e;
             f->hop = hop;
-            f->which[f->n++] = i;
+            f->which[f->n] = f->n;
+            f->n++;
+            l->gone[c[k].i] = true;
         } else if (f->rest++ == 0 || c[k].at < f->rest_at) {
             f->rest_at = c[k].at;
         }
     }
+    f->entry.n_recipients = f->n;
+    if (f->n > 0) /* the address lives as long as the flight */
+        (void)next_hop_of(q->o.transports, q->o.n_transports, list[0].address, &f->hop);
+    return f->arena.failed ? ERR_LIMIT : OK;
+}
+
+/* Those that are due; all, when none is and the letter was hurried. What has no way at all travels
+ * alone, to be set aside. */
+static enum error choose(struct queue *q, struct flight *f)
+{
+    struct candidate *c = mem_array(q->last.e.n_recipients, sizeof *c);
+    enum error e = board(q, f, c, gather(&q->last, f->turn.destination, c));
     mem_free(c);
+    return e;
 }
 
 /* --- What is asked of edge --- */
@@ -297,25 +351,21 @@ static void entry_unreadable(struct queue *q, const struct schedule_turn *t, enu
     }
 }
 
-void queue_send(struct queue *q, const struct schedule_turn *t)
+void queue_send(struct queue *q, const struct schedule_turn *t, uint64_t epoch)
 {
     struct flight *f = flight_new(t);
     bool departed = false;
-    enum error e = store_queue_get(q->o.store, t->entry, &f->arena, &f->entry);
-    if (e == OK) {
-        f->which = arena_array(&f->arena, f->entry.n_recipients + 1, sizeof *f->which);
-        f->order = arena_array(&f->arena, f->entry.n_recipients + 1, sizeof *f->order);
-        e = f->which == NULL || f->order == NULL ? ERR_LIMIT : OK;
-    }
-    if (e == OK) {
-        choose(q, f);
-        if (f->n > 0)
-            departed = depart(q, f);
-        else
-            turn_over(q, t, f->rest, f->rest_at);
-    } else {
+    enum error e = load_entry(q, t, epoch);
+    if (e == OK)
+        e = choose(q, f);
+    if (e != OK)
         entry_unreadable(q, t, e);
-    }
+    else if (f->n == 0)
+        turn_over(q, t, f->rest, f->rest_at);
+    else if (f->way != OK)
+        break_flight(q, f, "nobody can send to this address");
+    else
+        departed = depart(q, f);
     if (!departed)
         flight_free(f);
 }
