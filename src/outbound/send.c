@@ -483,6 +483,13 @@ static void finish(struct sending *s)
     s->out->event = events;
 }
 
+static struct slice url_host(struct slice url)
+{
+    struct slice rest = slice_from(url, slice_find(url, SLICE("://")) + 3);
+    rest = slice_sub(rest, 0, slice_index(rest, '/'));
+    return slice_sub(rest, 0, slice_index(rest, ':'));
+}
+
 /* A TLS report to an https: address (RFC 8460 5.4). */
 static void send_https(struct sending *s)
 {
@@ -511,9 +518,11 @@ static void send_https(struct sending *s)
     }
     if (!taken)
         note_failure(s, &f);
-    note_try(s, SLICE_NONE, (struct ip){0}, taken ? SECURITY_PKIX : SECURITY_NONE,
-             taken ? PROBLEM_NONE : f.problem, f.text);
+    s->out->host = url_host(s->rq->domain);
+    s->out->security = e == OK ? SECURITY_PKIX : SECURITY_NONE;
     s->reached = e == OK;
+    note_try(s, s->out->host, (struct ip){0}, s->out->security, taken ? PROBLEM_NONE : f.problem,
+             f.text);
 }
 
 void send_message(const struct assignment *x, struct arena *a, struct relay_result *out)

@@ -1,4 +1,5 @@
-/* Asking for MTA-STS policies: a real name server, a policy host over HTTPS, and what is cached. */
+/* What goes over HTTPS: asking for MTA-STS policies, with what is cached; reports. A real name
+ * server, and one host for all names. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "net/https.h"
@@ -14,7 +15,7 @@
 static struct test_world world;
 static struct tls_identity identity;
 
-/* The policy host: one answer for every name. */
+/* The host: one answer for every name. */
 static struct {
     struct test_sink tls; /* for its SSL_CTX */
     int fd;
@@ -22,14 +23,30 @@ static struct {
     atomic_bool stopping;
     atomic_uint hits;
     const char *status, *type, *body;
+    char request[4096]; /* the last one */
 } host;
+
+/* A GET, or a POST whose body ends with '}'. */
+static bool read_request(SSL *ssl)
+{
+    size_t n = 0;
+    for (;;) {
+        int got = SSL_read(ssl, host.request + n, (int)(sizeof host.request - 1 - n));
+        if (got <= 0)
+            return false;
+        n += (size_t)got;
+        host.request[n] = '\0';
+        if (host.request[n - 1] == (host.request[0] == 'P' ? '}' : '\n'))
+            return true;
+    }
+}
 
 static void answer_one(int fd)
 {
-    char in[4096], out[8192];
+    char out[8192];
     SSL *ssl = SSL_new(host.tls.ctx);
     SSL_set_fd(ssl, fd);
-    if (SSL_accept(ssl) == 1 && SSL_read(ssl, in, sizeof in) > 0) {
+    if (SSL_accept(ssl) == 1 && read_request(ssl)) {
         atomic_fetch_add(&host.hits, 1);
         int n = snprintf(out, sizeof out,
                          "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
@@ -196,8 +213,67 @@ static void policies(void **state)
     }
 }
 
+/* --- Reports that go by HTTPS (RFC 8460 5.4) --- */
+
+static struct {
+    struct relay_outcome_of outcome;
+    atomic_bool came;
+} result;
+
+static void on_done(void *arg, uint64_t ticket, const struct relay_result *r)
+{
+    assert_int_equal(r->n_recipients, 1);
+    assert_int_equal(r->security, SECURITY_PKIX);
+    assert_true(slice_eq(r->host, SLICE("mta-sts.a.plain.test")));
+    result.outcome = *r->recipient;
+    atomic_store(&result.came, true);
+}
+
+static void reports(void **state)
+{
+    static const struct {
+        const char *status;
+        enum relay_outcome outcome;
+        enum problem problem;
+    } table[] = {
+        {"201 Created", RELAY_DELIVERED, PROBLEM_NONE},
+        {"503 Later", RELAY_TEMPORARY, PROBLEM_HTTP},
+        {"302 Elsewhere", RELAY_TEMPORARY, PROBLEM_HTTP},
+    };
+    if (!test_nsd_installed())
+        skip();
+    static const struct relay_recipient nobody = {.address = SLICE_INIT("")};
+    struct outbound_options o = world.o;
+    struct outbound *outbound;
+    char url[100];
+    snprintf(url, sizeof url, "https://mta-sts.a.plain.test:%u/tls", world.o.https_port);
+    struct relay_request rq = {
+        .kind = RELAY_HTTPS, .domain = slice_str(url), .recipient = &nobody, .n_recipients = 1};
+    autobuf bytes = BUF_INIT(LIMIT_RELAY_BYTES);
+    relay_write_request(&rq, &bytes);
+    o.done = on_done;
+    assert_int_equal(outbound_new(&o, &outbound), OK);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        print_message("%s\n", table[i].status);
+        host.status = table[i].status;
+        host.type = "text/plain";
+        host.body = "";
+        atomic_store(&result.came, false);
+        outbound_relay(outbound, i, buf_slice(&bytes), -1, SLICE("{\"report\": 1}"));
+        for (int wait = 0; wait < 2000 && !atomic_load(&result.came); wait++)
+            usleep(10000);
+        assert_true(atomic_load(&result.came));
+        assert_int_equal(result.outcome.outcome, table[i].outcome);
+        assert_int_equal(result.outcome.problem, table[i].problem);
+        assert_non_null(strstr(host.request, "POST /tls HTTP/1.1\r\n"));
+        assert_non_null(strstr(host.request, "Content-Type: application/tlsrpt+json\r\n"));
+        assert_non_null(strstr(host.request, "\r\n\r\n{\"report\": 1}"));
+    }
+    outbound_free(outbound, 1000);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(policies)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(policies), cmocka_unit_test(reports)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
