@@ -99,6 +99,7 @@ bool failure_outranks(const struct failure *b, const struct failure *a)
     return rank(b->problem) > rank(a->problem);
 }
 
+/* For engineers: the line that operators read is the queue's, once it is durable. */
 void log_outcomes(const struct relay_request *rq, const struct relay_result *r)
 {
     static const char *const event[] = {
@@ -112,13 +113,13 @@ void log_outcomes(const struct relay_request *rq, const struct relay_result *r)
         ip_print(r->ip, ip);
     for (size_t i = 0; i < r->n_recipients; i++) {
         const struct relay_outcome_of *x = &r->recipient[i];
-        log_info(event[x->outcome], log_u64("entry", rq->id),
-                 log_slice("to", rq->recipient[i].address), log_slice("host", r->host),
-                 log_text("ip", ip), log_text("security", security_word(r->security)),
-                 log_slice("tls", r->tls_version), log_slice("cipher", r->tls_cipher),
-                 log_text("problem", problem_word(x->problem)), log_u64("code", x->code),
-                 log_text("status", x->status),
-                 log_slice("answer", x->code == 0 && r->n_tries ? r->tries[r->n_tries - 1].detail
-                                                                : x->answer));
+        log_debug(event[x->outcome], log_u64("entry", rq->id),
+                  log_slice("to", rq->recipient[i].address), log_slice("host", r->host),
+                  log_text("ip", ip), log_text("security", security_word(r->security)),
+                  log_slice("tls", r->tls_version), log_slice("cipher", r->tls_cipher),
+                  log_text("problem", problem_word(x->problem)), log_u64("code", x->code),
+                  log_text("status", x->status),
+                  log_slice("answer", x->code == 0 && r->n_tries ? r->tries[r->n_tries - 1].detail
+                                                                 : x->answer));
     }
 }
