@@ -105,14 +105,18 @@ class World:
             raise AssertionError(f"{e}: {self.why(recipient)}\n{self.demo.tail()}")
 
     def inbox(self, user="anna"):
-        """What is there, as email.message.EmailMessage."""
+        """What is there, as email.message.EmailMessage with the bytes as `raw`."""
         with self.demo.imap(user=user) as i:
             i.select("INBOX", readonly=True)
             try:
                 pieces = i.fetch("1:*", "(BODY.PEEK[])")[1]
             except imaplib.IMAP4.error:  # empty
                 return []
-        return [email.message_from_bytes(p[1], policy=email.policy.default) for p in pieces if isinstance(p, tuple)]
+        found = []
+        for raw in [p[1] for p in pieces if isinstance(p, tuple)]:
+            found.append(email.message_from_bytes(raw, policy=email.policy.default))
+            found[-1].raw = raw
+        return found
 
     def reports(self, recipient, user="anna"):
         """The delivery reports about one recipient, as Report."""
