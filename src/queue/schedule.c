@@ -279,10 +279,10 @@ static void open_destination(struct schedule *s, struct destination *d)
     d->pos = SLAB_NONE;
 }
 
-static void close_destination(struct schedule *s, uint32_t i, int64_t until)
+static void close_destination(struct schedule *s, uint32_t i, int64_t until, int64_t now)
 {
     struct destination *d = destination_at(s, i);
-    if (d->pos != SLAB_NONE && d->at <= until)
+    if (d->pos != SLAB_NONE && d->at > now && d->at <= until)
         return;
     open_destination(s, d);
     d->at = until;
@@ -338,12 +338,20 @@ static void flow_idle(struct schedule *s, uint32_t i)
     f->state = FLOW_IDLE;
 }
 
+static bool has_half(const struct schedule *s, const struct sender *x)
+{
+    return x->under_way >= (s->o.places + 1) / 2;
+}
+
 /* Calls as many of the parked flows as find a place. One that loses it to another on the way is
- * parked in front again. */
+ * parked in front again. One whose sender has half of all places already takes no place from the
+ * others here: no more than two senders can have that much. */
 static void call_parked(struct schedule *s, struct destination *d)
 {
-    for (unsigned n = free_places(s, d); n > 0 && d->parked_head != SLAB_NONE; n--) {
+    unsigned n = free_places(s, d);
+    while (n > 0 && d->parked_head != SLAB_NONE) {
         uint32_t i = d->parked_head;
+        n -= !has_half(s, sender_at(s, flow_sender(flow_at(s, i))));
         flow_idle(s, i);
         flow_ready(s, i, FLOW_CALLED);
     }
@@ -516,10 +524,9 @@ void schedule_add(struct schedule *s, uint64_t entry, uint64_t destination, uint
  * When nobody else waits it is the first in any case. */
 static uint32_t next_sender(const struct schedule *s)
 {
-    unsigned half = (s->o.places + 1) / 2;
     uint32_t i = s->ring_head;
     for (int k = 0; k < 3 && i != SLAB_NONE; k++, i = sender_at(s, i)->turn.next)
-        if (sender_at(s, i)->under_way < half)
+        if (!has_half(s, sender_at(s, i)))
             return i;
     return s->ring_head;
 }
@@ -549,6 +556,22 @@ static void take_turn(struct schedule *s, uint32_t sender, uint32_t flow, struct
     *out = (struct schedule_turn){i, l->node.key, d->node.key};
 }
 
+/* Before a sender has more than half: whether another is parked where this flow goes. It is called
+ * then, and comes first. */
+static bool call_others(struct schedule *s, uint32_t flow)
+{
+    const struct destination *d = destination_at(s, flow_destination(flow_at(s, flow)));
+    uint32_t i = d->parked_head;
+    for (int k = 0; k < 3 && i != SLAB_NONE; k++, i = flow_at(s, i)->turn.next) {
+        if (has_half(s, sender_at(s, flow_sender(flow_at(s, i)))))
+            continue;
+        flow_idle(s, i);
+        flow_ready(s, i, FLOW_CALLED);
+        return true;
+    }
+    return false;
+}
+
 bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, int64_t *next)
 {
     mature(s, now);
@@ -561,6 +584,8 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, i
             park(s, flow);
             continue;
         }
+        if (has_half(s, sender_at(s, sender)) && call_others(s, flow))
+            continue;
         take_turn(s, sender, flow, out);
         return true;
     }
@@ -590,7 +615,7 @@ static void destination_answered(struct schedule *s, uint32_t i, enum schedule_e
     bool failed_before = d->failing;
     if (end == SCHEDULE_FAILED) {
         set_failing(s, d, true);
-        close_destination(s, i, at > now && at < probe ? at : probe);
+        close_destination(s, i, at > now && at < probe ? at : probe, now);
     } else if (end == SCHEDULE_TOOK || end == SCHEDULE_DEFERRED) {
         set_failing(s, d, false);
         open_destination(s, d);
