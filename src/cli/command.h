@@ -123,6 +123,8 @@ int command_alias_remove(struct call *c);
 int command_ban_list(struct call *c);
 int command_ban_lift(struct call *c);
 int command_ban_why(struct call *c);
+int command_dns_show(struct call *c);
+int command_dns_check(struct call *c);
 int command_dns_reports(struct call *c);
 int command_key_list(struct call *c);
 int command_key_roll(struct call *c);

@@ -1,7 +1,7 @@
 /* `depesche key`: the keys that sign, and how they are changed without a letter that nobody can
- * verify: published first, used next, taken back last. */
+ * verify: published first, used next, taken back last. TLS keys are in roll.c. */
 #include "base/clock.h"
-#include "cli/command.h"
+#include "cli/dns.h"
 #include "cli/keys.h"
 #include "cli/output.h"
 
@@ -197,5 +197,5 @@ int command_key_roll(struct call *c)
 {
     if (call_has(c, "dkim"))
         return roll_dkim_keys(c);
-    return wrong_usage("say which keys: --dkim");
+    return key_roll_tls(c);
 }

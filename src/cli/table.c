@@ -40,9 +40,17 @@ static const struct option dns_reports_options[] = {
     {"days", "N", "Only reports that came in the last N days. Default 30."},
     {0},
 };
+static const struct option dns_check_options[] = {
+    {"log", NULL, "Only log lines, about what must be there and is missing or wrong."},
+    {0},
+};
 static const struct option key_roll_options[] = {
-    {"dkim", NULL, "The keys that sign mail."},
-    {"switch", NULL, "The next keys are published: sign with them."},
+    {"dkim", NULL, "The keys that sign mail; else the server's TLS key."},
+    {"switch", NULL, "The next keys are published: use them."},
+    {"certificate", "CHAIN",
+     "Which TLS key: that of this line of tls.certificate. Default the first."},
+    {"chain", "FILE", "With --switch: the certificate chain issued for the next TLS key."},
+    {"force", NULL, "With --switch: do not wait until others can know the next TLS key."},
     {0},
 };
 static const struct option account_add_options[] = {
@@ -188,6 +196,15 @@ const struct command commands[] = {
     {"ban", "why", "ADDRESS", 1, 1, "Show the wrong passwords that came from an address", NULL,
      NULL, command_ban_why},
 
+    {"dns", "show", "DOMAIN", 1, 1, "Show every record to publish for a domain",
+     "As a zone file. Keys and certificates are looked at as they are now; what cannot be known "
+     "here stands in comments.",
+     NULL, command_dns_show},
+    {"dns", "check", "[DOMAIN]", 0, 1, "Compare what is published with what is served",
+     "Looks the records of one domain or all up, connects to the server's own ports, and looks for "
+     "what others ask of a mail server's address. The exit status is 1 when something that must be "
+     "there is missing or wrong.",
+     dns_check_options, command_dns_check},
     {"dns", "reports", "", 0, 0, "Show what other servers report of their way to us",
      "Reads the TLS reports (RFC 8460) that came to tlsrpt@ of our domains or to their postmaster, "
      "where they lie in the mailboxes (but for Junk). Anybody can send one.",
@@ -195,7 +212,11 @@ const struct command commands[] = {
 
     {"key", "list", "[DOMAIN]", 0, 1, "List the keys that sign mail", NULL, NULL, command_key_list},
     {"key", "roll", "[DOMAIN]", 0, 1, "Change keys, of one domain or all",
-     "With --dkim, the first call makes the next keys and prints the records to publish. With "
+     "The first call makes the next TLS key, with a request for its certificate (KEY.next.csr), "
+     "and "
+     "prints the TLSA records to publish. With --switch --chain FILE, key and certificate are put "
+     "in place, but not before the next key's record could be seen for twice its TTL. With --dkim, "
+     "the first call makes the next keys and prints the records to publish. With "
      "--switch besides, mail is signed with these from then on (within seconds), and the old keys "
      "retire: their records stay published 14 days more, then a later call removes them. A domain "
      "without keys gets its first ones, which sign at once.",

@@ -5,6 +5,7 @@
  * side and falls back to the common name. */
 #include "net/tls_client.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "net/tls_private.h"
@@ -344,6 +345,19 @@ static enum problem judge(SSL *ssl, X509 *leaf, const struct tls_wish *w, struct
     return PROBLEM_NONE;
 }
 
+static void note_leaf(X509 *leaf, struct tls_outcome *out)
+{
+    unsigned char *key = NULL;
+    int days = 0, seconds = 0;
+    X509_digest(leaf, EVP_sha256(), out->leaf_sha256, NULL);
+    int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &key);
+    if (n > 0)
+        EVP_Digest(key, (size_t)n, out->leaf_key_sha256, NULL, EVP_sha256(), NULL);
+    OPENSSL_free(key);
+    if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(leaf)))
+        out->leaf_expires = clock_wall() + (int64_t)days * 86400 + seconds;
+}
+
 void tls_client_judge(SSL *ssl, const struct tls_wish *w, struct tls_outcome *out)
 {
     *out = (struct tls_outcome){.problem = PROBLEM_NONE};
@@ -351,7 +365,7 @@ void tls_client_judge(SSL *ssl, const struct tls_wish *w, struct tls_outcome *ou
     snprintf(out->cipher, sizeof out->cipher, "%s", SSL_get_cipher_name(ssl));
     X509 *leaf = SSL_get0_peer_certificate(ssl);
     if (leaf)
-        X509_digest(leaf, EVP_sha256(), out->leaf_sha256, NULL);
+        note_leaf(leaf, out);
     autobuf detail = BUF_INIT(sizeof out->detail - 1);
     out->problem = judge(ssl, leaf, w, &detail);
     memcpy(out->detail, detail.p ? (const char *)detail.p : "", detail.n); /* zeros follow */

@@ -48,6 +48,9 @@ struct tls_outcome {
     char detail[200];
     char version[16], cipher[64];
     uint8_t leaf_sha256[32]; /* of the certificate, 0 when there was none */
+    /* What a TLSA record 3 1 1 of it has, and its last second since 1970; likewise. */
+    uint8_t leaf_key_sha256[32];
+    int64_t leaf_expires;
 };
 
 #endif

@@ -1,0 +1,65 @@
+/* Between the files of publish/. */
+#ifndef DEPESCHE_PUBLISH_PUBLISH_PRIVATE_H
+#define DEPESCHE_PUBLISH_PUBLISH_PRIVATE_H
+
+#include "base/buf.h"
+#include "publish/publish.h"
+
+struct x509_st;
+struct evp_pkey_st;
+
+/* --- identity.c --- */
+
+enum { PUBLISH_PATH = 1200 };
+/* NULL: it is none. */
+struct x509_st *publish_read_certificate(struct slice pem);
+struct evp_pkey_st *publish_read_key(struct slice pem);
+void publish_hex(struct slice bytes, char *out /* 2 * n + 1 */);
+must_use enum error publish_read_file(const char *path, struct buf *out, char why[CONFIG_WHY]);
+/* KEY.next and what follows. */
+void publish_next_path(const char *key, const char *more, char out[PUBLISH_PATH]);
+
+/* --- records.c --- */
+
+/* The host's own records, whichever zone it is in. */
+must_use enum error publish_host_records(const struct publish_input *in, struct arena *a,
+                                         struct publish_record **out, size_t *n);
+/* The domain's, without the host's. */
+must_use enum error publish_domain_records(const struct publish_input *in, struct arena *a,
+                                           struct publish_record **out, size_t *n);
+
+/* --- judge.c: what TXT records say; untrusted text --- */
+
+/* The value of a "tag=value;" list, as DKIM and DMARC have them; empty when there is none. */
+struct slice publish_tag(struct slice text, struct slice tag);
+/* Does the record let this host send, refuse others, and cost at most 10 look-ups (RFC 7208)? NULL,
+ * or what is wrong. */
+const char *publish_judge_spf(struct slice text, struct slice host, const struct ip *ip, size_t n);
+/* NULL, or what is wrong with a DMARC record. */
+const char *publish_judge_dmarc(struct slice text);
+
+/* --- probe.c --- */
+
+struct tls_client;
+struct tls_wish;
+struct tls_outcome;
+/* Connects to the service at `to` and starts TLS as its protocol wants it. False: no TLS, and `why`
+ * says how far it came. */
+must_use bool publish_probe(enum config_service service, const struct config_endpoint *to,
+                            const char *host, struct tls_client *client,
+                            const struct tls_wish *wish, struct tls_outcome *out, char why[200]);
+
+/* --- check.c: gathering findings --- */
+
+struct findings {
+    struct arena *a;
+    struct buf list; /* struct publish_finding each */
+};
+void findings_add(struct findings *f, struct publish_finding x);
+/* Copies the list to the arena, frees the rest. */
+must_use enum error findings_take(struct findings *f, struct publish_finding **out, size_t *n);
+/* Looks every record up and compares. */
+void publish_compare(struct findings *f, struct dns *dns, const struct publish_input *in,
+                     const struct publish_record *r, size_t n);
+
+#endif
