@@ -240,10 +240,18 @@ bool directory_domain_is_ours(struct directory *d, struct slice domain)
 {
     char ascii[LIMIT_DOMAIN + 1];
     struct domain_row row;
+    uint64_t generation;
+    bool ours;
+    const struct fact_key key = {FACT_DOMAIN_OURS, 0, domain};
+    if (fact_get(&d->resolved, &key, &ours, &generation))
+        return ours;
     if (mail_domain_parse(domain, ascii) != OK)
         return false;
     autosql *db = locked(d->reader);
-    return domain_row_find(db, ascii, &row) == OK;
+    enum error e = domain_row_find(db, ascii, &row);
+    if (e == OK || e == ERR_NOTFOUND)
+        fact_put(&d->resolved, generation, &key, e == OK);
+    return e == OK;
 }
 
 /* --- Accounts --- */

@@ -9,13 +9,17 @@
 
 enum { DECOY_KEY = 32 };
 
-/* resolved.c: what addresses led to. Two addresses of one cell push each other out. */
+/* resolved.c: what addresses led to, and what was true of them. Two of one cell push each other
+ * out.
+ */
 struct resolved;
+struct fact;
 struct resolved_cache {
     pthread_mutex_t lock; /* guards everything below */
     bool watched;         /* else nothing is kept */
     uint64_t generation;  /* counts drops */
     struct resolved *entry[LIMIT_RESOLVED];
+    struct fact *fact[LIMIT_RESOLVED];
 };
 void resolved_init(struct resolved_cache *c);
 void resolved_free(struct resolved_cache *c);
@@ -27,6 +31,20 @@ must_use bool resolved_get(struct resolved_cache *c, struct slice address, struc
                            struct resolved_target **out, uint64_t *generation);
 void resolved_put(struct resolved_cache *c, uint64_t generation, struct slice address,
                   const struct resolved_target *first);
+
+/* What can be asked with yes or no: is this domain ours (id 0), may this account write as that
+ * address? */
+enum fact_kind { FACT_DOMAIN_OURS, FACT_MAY_SEND_AS };
+struct fact_key {
+    enum fact_kind kind;
+    uint64_t id;
+    struct slice text;
+};
+/* True: *answer is known. *generation, in any case, is for fact_put(). */
+must_use bool fact_get(struct resolved_cache *c, const struct fact_key *key, bool *answer,
+                       uint64_t *generation);
+void fact_put(struct resolved_cache *c, uint64_t generation, const struct fact_key *key,
+              bool answer);
 
 /* Readers and writers have a connection each: a commit that waits for the disk keeps nobody from
  * looking something up. The writer's lock is taken first where both are needed. */

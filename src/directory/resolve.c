@@ -252,7 +252,7 @@ static enum error outcome(struct resolving *r, struct slice address, struct reso
 enum error directory_resolve(struct directory *d, struct slice address, struct arena *a,
                              struct resolved_target **out)
 {
-    struct mail_address m;
+    struct mail_address m = {0};
     struct domain_row domain;
     struct resolving r = {.a = a, .end = &r.first};
     uint64_t generation;
@@ -265,6 +265,11 @@ enum error directory_resolve(struct directory *d, struct slice address, struct a
         bool literal = at > 0 && at + 1 < address.n && address.p[at + 1] == '[';
         return literal ? ERR_AUTH : ERR_INPUT;
     }
+    bool ours;
+    uint64_t as_of = 0;
+    const struct fact_key key = {FACT_DOMAIN_OURS, 0, slice_str(m.domain)};
+    if (!bare && fact_get(&d->resolved, &key, &ours, &as_of) && !ours)
+        return ERR_AUTH;
     autosql *db = locked(d->reader);
     r.db = db;
     if (bare) {
@@ -272,8 +277,10 @@ enum error directory_resolve(struct directory *d, struct slice address, struct a
         return outcome(&r, address, out);
     }
     enum error e = domain_row_find(db, m.domain, &domain);
-    if (e == ERR_NOTFOUND)
+    if (e == ERR_NOTFOUND) {
+        fact_put(&d->resolved, as_of, &key, false);
         return ERR_AUTH;
+    }
     if (e != OK)
         return ERR_IO;
     follow_in(&r, &domain, &m, SLICE(""), 0);
@@ -340,7 +347,15 @@ bool directory_may_send_as(struct directory *d, uint64_t id, struct slice addres
     enum { ARENA = 4 * 1024 * 1024 };
     autoarena a;
     arena_init(&a, ARENA);
+    uint64_t generation;
+    bool may;
+    const struct fact_key key = {FACT_MAY_SEND_AS, id, address};
+    if (fact_get(&d->resolved, &key, &may, &generation))
+        return may;
     autosql *db = locked(d->reader);
     struct leading l = {db, &a, id, 0};
-    return leads(&l, address, 0);
+    may = leads(&l, address, 0);
+    if (may) /* a refusal may be the database's failure */
+        fact_put(&d->resolved, generation, &key, true);
+    return may;
 }

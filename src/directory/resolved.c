@@ -1,4 +1,5 @@
-/* Where mail for an address went a moment ago: in the steady state a recipient costs no statement.
+/* Where mail for an address went a moment ago, and what was true of it: in the steady state sender
+ * and recipient cost no statement.
  *
  * Only good answers are kept, and only while the database is watched: every commit drops them all,
  * one of our own before its call returns, one of another process when the watch sees it. An answer
@@ -15,6 +16,15 @@ struct resolved {
     struct resolved_target target[]; /* their texts, and first the address, stand behind them */
 };
 
+struct fact {
+    uint64_t hash, id;
+    int64_t since; /* clock_ms */
+    enum fact_kind kind;
+    bool answer;
+    size_t n;
+    uint8_t text[];
+};
+
 void resolved_init(struct resolved_cache *c)
 {
     pthread_mutex_init(&c->lock, NULL);
@@ -25,7 +35,9 @@ static void drop(struct resolved_cache *c)
     c->generation++;
     for (size_t i = 0; i < LIMIT_RESOLVED; i++) {
         mem_free(c->entry[i]);
+        mem_free(c->fact[i]);
         c->entry[i] = NULL;
+        c->fact[i] = NULL;
     }
 }
 
@@ -125,4 +137,51 @@ void resolved_put(struct resolved_cache *c, uint64_t generation, struct slice ad
         }
     }
     pthread_mutex_unlock(&c->lock);
+}
+
+/* --- Facts --- */
+
+static uint64_t fact_hash(const struct fact_key *key)
+{
+    return hash_bytes(key->text) ^ hash_u64(key->id * 2 + key->kind);
+}
+
+bool fact_get(struct resolved_cache *c, const struct fact_key *key, bool *answer,
+              uint64_t *generation)
+{
+    uint64_t hash = fact_hash(key);
+    pthread_mutex_lock(&c->lock);
+    *generation = c->generation;
+    const struct fact *f = c->fact[hash % LIMIT_RESOLVED];
+    bool found = f != NULL && f->hash == hash && f->kind == key->kind && f->id == key->id &&
+                 clock_ms() - f->since < LIMIT_RESOLVED_MS &&
+                 slice_eq(slice_of(f->text, f->n), key->text);
+    if (found)
+        *answer = f->answer;
+    pthread_mutex_unlock(&c->lock);
+    return found;
+}
+
+void fact_put(struct resolved_cache *c, uint64_t generation, const struct fact_key *key,
+              bool answer)
+{
+    if (key->text.n > LIMIT_ADDRESS)
+        return;
+    struct fact *f = mem_alloc(sizeof *f + key->text.n);
+    *f = (struct fact){.hash = fact_hash(key),
+                       .id = key->id,
+                       .since = clock_ms(),
+                       .kind = key->kind,
+                       .answer = answer,
+                       .n = key->text.n};
+    if (key->text.n > 0)
+        memcpy(f->text, key->text.p, key->text.n);
+    pthread_mutex_lock(&c->lock);
+    if (c->watched && c->generation == generation) {
+        struct fact **at = &c->fact[f->hash % LIMIT_RESOLVED], *old = *at;
+        *at = f;
+        f = old;
+    }
+    pthread_mutex_unlock(&c->lock);
+    mem_free(f);
 }
