@@ -344,14 +344,11 @@ static bool has_half(const struct schedule *s, const struct sender *x)
 }
 
 /* Calls as many of the parked flows as find a place. One that loses it to another on the way is
- * parked in front again. One whose sender has half of all places already takes no place from the
- * others here: no more than two senders can have that much. */
+ * parked in front again. */
 static void call_parked(struct schedule *s, struct destination *d)
 {
-    unsigned n = free_places(s, d);
-    while (n > 0 && d->parked_head != SLAB_NONE) {
+    for (unsigned n = free_places(s, d); n > 0 && d->parked_head != SLAB_NONE; n--) {
         uint32_t i = d->parked_head;
-        n -= !has_half(s, sender_at(s, flow_sender(flow_at(s, i))));
         flow_idle(s, i);
         flow_ready(s, i, FLOW_CALLED);
     }
