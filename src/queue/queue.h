@@ -52,7 +52,7 @@ struct queue_notice_recipient {
 struct queue_notice {
     enum queue_notice_kind kind;
     const struct queue_entry *entry; /* perhaps not with all of its recipients */
-    struct slice raw; /* the message */
+    struct slice raw;                /* the message */
     const struct queue_notice_recipient *recipient;
     size_t n_recipients;
     int64_t retry_until; /* DELAYED */
