@@ -1,5 +1,5 @@
 /* Tests of where mail goes and who may write as an address: one directory, a table of questions. */
-#include "directory/directory.h"
+#include "directory/internal.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -35,9 +35,8 @@ static void forward(uint64_t id, const char *target, bool keep)
 /* Aliases that lead back are refused; these come from elsewhere. */
 static void add_loops(void)
 {
-    static const struct sql_spec raw = {NULL, 1, NULL, 0};
     struct sql *db;
-    assert_int_equal(sql_open(test_folder_file(&folder, "directory.db"), &raw, &db), OK);
+    assert_int_equal(sql_open(test_folder_file(&folder, "directory.db"), &directory_spec, &db), OK);
     assert_int_equal(sql_exec(db,
                               "INSERT INTO alias VALUES (1, 'loop2', 'loop1@example.org');"
                               "INSERT INTO alias VALUES (1, 'loop3', 'loop3@example.org');",
