@@ -33,7 +33,7 @@ static void warn(const struct smtp_submission *s, const struct account *a,
     buf_printf(
         &text,
         " its mail to others is refused.\r\n\r\nIf this is not its owner's doing, the password "
-        "is probably stolen:\r\n\r\n    depesche account password %s\r\n    depesche queue "
+        "is probably stolen:\r\n\r\n    depesche account passwd %s\r\n    depesche queue "
         "cancel --sender %s\r\n",
         a->address, a->address);
     struct delivery_recipient to = {.address = SLICE("postmaster"), .notify = 1};

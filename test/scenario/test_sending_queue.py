@@ -21,8 +21,9 @@ class Switch:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     w = World(tmp_path_factory.mktemp("queue"))
-    w.switch = {name: Switch() for name in ("one", "two", "back")}
+    w.switch = {name: Switch() for name in ("one", "two")}
     w.sinks = {name: w.sink(answer=switch) for name, switch in w.switch.items()}
+    w.sinks["back"] = w.sink(greeting=b"421 4.3.2 closed\r\n")
     w.sinks["slow"] = w.sink(delay=0.1)
     w.sinks["quick"] = w.sink()
     for name, sink in w.sinks.items():
@@ -130,7 +131,7 @@ def test_all_leaves_at_once_when_a_server_is_back(world):
         world.send(p)
     for p in people[:1]:
         world.deferred(p)
-    world.switch["back"].on = True
+    world.sinks["back"].greeting = b"220 back.example ESMTP\r\n"
     world.demo.command("queue", "retry", "--recipient", people[0])
     begin = time.time()
     wait_for(lambda: len(world.sinks["back"].mails) == len(people), 10, "all of them")
