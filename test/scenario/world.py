@@ -290,6 +290,15 @@ class Postfix:
         (conf / "master.cf").write_text("\n".join(services) + "\n")
         self.conf = conf
 
+    def listen(self, certificate, ip=None):
+        """Before start(): one more address, with another certificate, or none and so without TLS."""
+        ip = ip or address()
+        tls = (f"  -o smtpd_tls_security_level=may -o smtpd_tls_chain_files={certificate.key},{certificate.chain}"
+               if certificate else "  -o smtpd_tls_security_level=none")
+        with open(self.conf / "master.cf", "a") as f:
+            f.write(f"{ip}:{self.port} inet n - n - - smtpd\n{tls}\n")
+        return ip
+
     def start(self):
         run("postfix", "-c", str(self.conf), "start")
         wait_for(lambda: self._answers(), 20, f"Postfix on {self.ip}")
