@@ -173,6 +173,7 @@ static void give_back(struct queue *q, const struct queue_entry *e,
                       const struct queue_selector *hurried)
 {
     q->epoch++;
+    hot_drop(&q->hot, INT64_MAX); /* what they say of rows may be over */
     for (size_t i = 0; i < e->n_recipients; i++) {
         const struct queue_recipient *r = &e->recipients[i];
         uint64_t key = key_of(q, r->address);
@@ -434,6 +435,7 @@ void queue_tend(struct queue *q)
     }
     pthread_mutex_unlock(&q->operating);
     pthread_mutex_lock(&q->lock);
+    hot_drop(&q->hot, clock_ms() - LIMIT_QUEUE_HOT_MS);
     pthread_cond_signal(&q->wake);
     pthread_mutex_unlock(&q->lock);
 }

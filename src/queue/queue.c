@@ -26,10 +26,11 @@ void queue_schedule(struct queue *q, const struct queue_entry *e, const struct q
 }
 
 /* On a committer's thread. */
-static void accepted(void *arg, const struct queue_entry *e)
+static void accepted(void *arg, const struct queue_entry *e, struct slice raw)
 {
     struct queue *q = arg;
     pthread_mutex_lock(&q->lock);
+    hot_put(&q->hot, e, raw);
     for (size_t i = 0; i < e->n_recipients; i++)
         if (e->recipients[i].state == QUEUE_WAITING)
             queue_schedule(q, e, &e->recipients[i]);
@@ -201,6 +202,17 @@ static void wait_came(struct queue *q, int64_t wait_ms)
     pthread_cond_timedwait(&q->came, &q->lock, &ts);
 }
 
+/* While more letters are under way, their results are waited for a moment: one commit for many. */
+static void gather_arrived(struct queue *q)
+{
+    if (q->arrived == NULL || q->drained || q->n_flights < 2)
+        return;
+    struct timespec pause = {.tv_nsec = LIMIT_QUEUE_GATHER_MS * 1000000};
+    pthread_mutex_unlock(&q->lock);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    pthread_mutex_lock(&q->lock);
+}
+
 static void *settle_main(void *arg)
 {
     struct queue *q = arg;
@@ -208,6 +220,7 @@ static void *settle_main(void *arg)
     int64_t wait_ms;
     pthread_mutex_lock(&q->lock);
     for (;;) {
+        gather_arrived(q);
         size_t n = take_arrived(q, group, &wait_ms);
         if (n > 0) {
             pthread_mutex_unlock(&q->lock);
@@ -285,6 +298,8 @@ void queue_free(struct queue *q, int grace_ms)
         flight_free(f);
     }
     schedule_free(q->schedule);
+    hot_drop(&q->hot, INT64_MAX);
+    mem_free(q->last.hot);
     arena_free(&q->last.arena);
     pthread_cond_destroy(&q->wake);
     pthread_cond_destroy(&q->came);

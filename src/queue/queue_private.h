@@ -10,6 +10,7 @@
 #ifndef DEPESCHE_QUEUE_QUEUE_PRIVATE_H
 #define DEPESCHE_QUEUE_QUEUE_PRIVATE_H
 
+#include "queue/hot.h"
 #include "queue/next_hop.h"
 #include "queue/outcome.h"
 #include "queue/queue.h"
@@ -49,8 +50,9 @@ struct flight {
 struct last_entry {
     struct arena arena;
     struct queue_entry e;
-    uint64_t *key; /* of each recipient's next hop, 0: it does not wait */
-    bool *gone;    /* has travelled since: a flight writes its row */
+    struct hot_entry *hot; /* what `e` and its message are in; NULL: they were read */
+    uint64_t *key;         /* of each recipient's next hop, 0: it does not wait */
+    bool *gone;            /* has travelled since: a flight writes its row */
     uint64_t epoch;
 };
 
@@ -65,6 +67,7 @@ struct queue {
     pthread_cond_t came;    /* the thread that settles */
     pthread_cond_t settled; /* a flight is over */
     struct schedule *schedule;
+    struct hot hot;
     struct flight *flights;
     size_t n_flights;
     struct flight *arrived, **arrived_tail;

@@ -674,6 +674,11 @@ void schedule_open(struct schedule *s, uint64_t destination)
     call_parked(s, destination_at(s, i));
 }
 
+bool schedule_waits(const struct schedule *s)
+{
+    return s->letters.n > s->under_way;
+}
+
 struct schedule_stats schedule_stats(const struct schedule *s)
 {
     return (struct schedule_stats){

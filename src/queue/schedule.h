@@ -54,6 +54,9 @@ bool schedule_under_way(const struct schedule *s, uint64_t entry, uint64_t desti
 /* A destination that failed may be tried now, by what is due. */
 void schedule_open(struct schedule *s, uint64_t destination);
 
+/* Is there a letter that is not under way? */
+bool schedule_waits(const struct schedule *s);
+
 struct schedule_stats {
     size_t letters, due, under_way, destinations, failing, senders, bytes;
 };

@@ -37,7 +37,8 @@ static void finish(struct queue *q, struct flight *f)
     if (f->next != NULL)
         f->next->link = f->link;
     q->n_flights--;
-    pthread_cond_signal(&q->wake);
+    if (schedule_waits(q->schedule)) /* else nobody has use for the place */
+        pthread_cond_signal(&q->wake);
     pthread_cond_broadcast(&q->settled);
     pthread_mutex_unlock(&q->lock);
     flight_free(f);

@@ -64,7 +64,7 @@ static enum error run_deliver(struct shard *sh, struct job *job)
             return sh->txn_error;
     }
     for (size_t k = 0; j->queue && k < d->n_queue; k++) {
-        struct queue_new q = {&d->queue[k], &j->body, d->raw.n, d->received};
+        struct queue_new q = {&d->queue[k], &j->body, d->raw, d->received};
         enum error e = queue_insert(sh, &q);
         if (e != OK)
             return e;

@@ -171,8 +171,8 @@ struct shard {
     size_t n_delta, cap_delta;
     struct job **group;
     size_t n_group;
-    uint32_t group_segment; /* the log's when the group began: the ones before it are complete */
-    struct queue_entry *accepted; /* by this transaction, with their callers' slices */
+    uint32_t group_segment;    /* the log's when the group began: the ones before it are complete */
+    struct accepted *accepted; /* by this transaction, with their callers' slices */
     size_t n_accepted, cap_accepted;
 
     pthread_mutex_t lock;
@@ -196,8 +196,9 @@ struct store {
     struct body_cache *cache;
     unsigned n_shards;
     struct shard *shard;
-    pthread_mutex_t watch_lock;                               /* also while `accepted` is called */
-    void (*accepted)(void *arg, const struct queue_entry *e); /* store_queue_watch() */
+    pthread_mutex_t watch_lock; /* also while `accepted` is called */
+    /* store_queue_watch() */
+    void (*accepted)(void *arg, const struct queue_entry *e, struct slice raw);
     void *accepted_arg;
 };
 
@@ -349,8 +350,12 @@ void box_account(struct account *a, struct box *b, uint64_t flags, uint32_t size
 struct queue_new {
     const struct queue_entry *entry;
     struct new_body *body;
-    uint64_t size;
+    struct slice raw;
     int64_t created;
+};
+struct accepted {
+    struct queue_entry entry;
+    struct slice raw;
 };
 must_use enum error queue_insert(struct shard *sh, const struct queue_new *q);
 /* In the committer, after the commit (ok) or when there is none: tells who watches the queue. */

@@ -40,11 +40,13 @@ static void accepted_add(struct shard *sh, const struct queue_new *q, uint64_t i
         sh->cap_accepted = sh->cap_accepted ? sh->cap_accepted * 2 : 64;
         sh->accepted = mem_resize(sh->accepted, sh->cap_accepted, sizeof sh->accepted[0]);
     }
-    struct queue_entry *e = &sh->accepted[sh->n_accepted++];
+    struct accepted *to = &sh->accepted[sh->n_accepted++];
+    struct queue_entry *e = &to->entry;
+    to->raw = q->raw;
     *e = *q->entry;
     e->id = id;
     e->created = q->created;
-    e->size = q->size;
+    e->size = q->raw.n;
 }
 
 void queue_publish(struct shard *sh, bool ok)
@@ -53,13 +55,14 @@ void queue_publish(struct shard *sh, bool ok)
     if (ok && sh->n_accepted > 0) {
         pthread_mutex_lock(&s->watch_lock);
         for (size_t i = 0; s->accepted != NULL && i < sh->n_accepted; i++)
-            s->accepted(s->accepted_arg, &sh->accepted[i]);
+            s->accepted(s->accepted_arg, &sh->accepted[i].entry, sh->accepted[i].raw);
         pthread_mutex_unlock(&s->watch_lock);
     }
     sh->n_accepted = 0;
 }
 
-void store_queue_watch(struct store *s, void (*fn)(void *arg, const struct queue_entry *e),
+void store_queue_watch(struct store *s,
+                       void (*fn)(void *arg, const struct queue_entry *e, struct slice raw),
                        void *arg)
 {
     pthread_mutex_lock(&s->watch_lock);
@@ -84,7 +87,7 @@ enum error queue_insert(struct shard *sh, const struct queue_new *q)
     bind_u(st, 5, e->ret);
     bind_i(st, 6, bits);
     bind_i(st, 7, q->created);
-    bind_u(st, 8, q->size);
+    bind_u(st, 8, q->raw.n);
     bind_u(st, 9, q->body->id);
     enum error err = txn_run(sh, st);
     for (size_t i = 0; i < e->n_recipients && err == OK; i++)

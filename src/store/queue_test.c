@@ -218,7 +218,7 @@ struct seen {
     size_t n, recipients;
 };
 
-static void see(void *arg, const struct queue_entry *e)
+static void see(void *arg, const struct queue_entry *e, struct slice raw)
 {
     struct seen *s = arg;
     assert_int_equal(e->created, 4711);

@@ -439,10 +439,12 @@ struct queue_row {
  * without an address. Slices valid during the callback, which must not call the store. */
 must_use enum error store_queue_scan(struct store *s,
                                      void (*row)(void *arg, const struct queue_row *r), void *arg);
-/* Calls fn(arg, e) for each entry accepted from now on, after its commit and before its caller
- * hears of it, on the committer's thread: short, and without calling the store. One function a
- * store; set it before deliveries begin. NULL ends it: no call is running when that returns. */
-void store_queue_watch(struct store *s, void (*fn)(void *arg, const struct queue_entry *e),
+/* Calls fn(arg, e, raw) for each entry accepted from now on, with its message, after its commit and
+ * before its caller hears of it, on the committer's thread: short, and without calling the store.
+ * One function a store; set it before deliveries begin. NULL ends it: no call is running when that
+ * returns. */
+void store_queue_watch(struct store *s,
+                       void (*fn)(void *arg, const struct queue_entry *e, struct slice raw),
                        void *arg);
 
 /* --- Care --- */
