@@ -124,26 +124,43 @@ static void prove_soon(void *arg)
 
 /* --- Start and end --- */
 
-/* The resolver ends the process when it cannot write the root's key: better a key that is not
- * followed than that. */
-static const char *scratch_folder(const struct config *c)
+/* 0, or why not. */
+static int try_to_write(const char *folder)
 {
     char path[1100];
-    snprintf(path, sizeof path, "%s/writable", c->edge_data);
-    autofd fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && write(fd, "", 1) == 1;
+    snprintf(path, sizeof path, "%s/writable", folder);
     (void)unlink(path);
-    if (good)
+    autofd fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    int why = fd >= 0 && write(fd, "", 1) == 1 ? 0 : errno;
+    (void)unlink(path);
+    return why;
+}
+
+/* The resolver ends the process when it cannot write the root's key: better a key that is not
+ * followed than that. Tried as the user that edge is going to be: root could always write, and
+ * would do so through whatever lies in a folder that is not its own. */
+static const char *scratch_folder(const struct role_start *start)
+{
+    const struct config *c = start->config;
+    int why = 0;
+    if (start->drop_user && (setegid(start->gid) != 0 || seteuid(start->uid) != 0))
+        why = errno;
+    if (why == 0)
+        why = try_to_write(c->edge_data);
+    if (start->drop_user && (seteuid(0) != 0 || setegid(0) != 0))
+        die("cannot be root again: %s", strerror(errno));
+    if (why == 0)
         return c->edge_data;
     log_warning("edge.cannot_write", log_text("folder", c->edge_data),
-                log_text("error", strerror(errno)),
+                log_text("error", strerror(why)),
                 log_text("help", "new keys of the DNS root are not learned until it can"));
     return NULL;
 }
 
 /* What needs files, before they are out of reach. */
-static enum error prepare(struct edge *e, const struct config *c)
+static enum error prepare(struct edge *e, const struct role_start *start)
 {
+    const struct config *c = start->config;
     struct dns_options o;
     arena_init(&e->arena, LIMIT_CONFIG_ARENA);
     buf_init(&e->authorities, LIMIT_AUTHORITIES);
@@ -152,8 +169,10 @@ static enum error prepare(struct edge *e, const struct config *c)
         err = resolver_authorities(c, &e->authorities);
     if (!err)
         err = resolver_options(c, &e->arena, &o);
-    o.scratch = scratch_folder(c);
-    return err ? err : dns_new(&o, &e->dns);
+    if (err)
+        return err;
+    o.scratch = scratch_folder(start);
+    return dns_new(&o, &e->dns);
 }
 
 static const struct ip *from_address(const struct config *c, bool v4)
@@ -194,7 +213,7 @@ static enum error edge_serve(struct edge *e, const struct role_start *start)
     const struct config *c = start->config;
     const struct role_kind kind = {"edge", TLS_FOR_SERVERS, c->edge_data, true};
     const struct handover_duties duties = {banned, relay, e};
-    enum error err = prepare(e, c);
+    enum error err = prepare(e, start);
     if (!err)
         err = role_begin(&e->role, start, &kind);
     if (!err)

@@ -190,14 +190,16 @@ static enum error read_anchor(const char *path, struct anchor *anchor)
     return e;
 }
 
-/* Puts what the anchor says in the place of the kept state. */
+/* Puts what the anchor says in the place of the kept state. The folder may be another user's:
+ * nothing that lies there is followed or waited for. */
 static enum error copy_anchor(const struct anchor *anchor, const char *state)
 {
     char fresh[PATH_MAX];
     int n = snprintf(fresh, sizeof fresh, "%s.new", state);
     if (n < 0 || (size_t)n >= sizeof fresh)
         return ERR_INPUT;
-    autofd fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    (void)unlink(fresh);
+    autofd fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     struct slice rest = buf_slice(&anchor->text);
     while (fd >= 0 && rest.n) {
         ssize_t written = write(fd, rest.p, rest.n);
@@ -218,7 +220,7 @@ static enum error copy_anchor(const struct anchor *anchor, const char *state)
 static bool state_is_usable(const struct anchor *anchor, const char *state)
 {
     struct stat st;
-    if (stat(state, &st) != 0)
+    if (lstat(state, &st) != 0 || !S_ISREG(st.st_mode))
         return false;
     const struct timespec *a = &anchor->changed, *s = &st.st_mtim;
     return s->tv_sec != a->tv_sec ? s->tv_sec > a->tv_sec : s->tv_nsec >= a->tv_nsec;

@@ -376,6 +376,20 @@ static void test_scratch(void **state)
                                      "touch -d 2001-01-01 scratch/root.key"));
     look_at_root(&o);
     assert_true(kept_state_says(scratch, "VALID"));
+    /* The folder is edge's, and root looks into it at the start: it follows nothing there, and
+     * waits for nothing. */
+    static const char *const planted[] = {
+        "ln -sf ../planted scratch/root.key.new; rm scratch/root.key",
+        "rm scratch/root.key; ln -s ../planted scratch/root.key",
+        "rm -f scratch/root.key*; mkfifo scratch/root.key scratch/root.key.new",
+    };
+    test_nsd_write(&nsd, "planted", "as it was\n");
+    for (size_t i = 0; i < sizeof planted / sizeof *planted; i++) {
+        assert_true(test_nsd_shell(&nsd, planted[i]));
+        look_at_root(&o);
+        assert_true(kept_state_says(scratch, "VALID"));
+    }
+    assert_true(test_nsd_shell(&nsd, "test \"$(cat planted)\" = 'as it was'"));
 }
 
 /* --- Time --- */
