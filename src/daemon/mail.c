@@ -423,6 +423,7 @@ static void on_handover(void *arg, int fd)
     struct handover_server *h = m->handover;
     if (h) {
         log_info("handover.again");
+        outgoing_edge_gone(m->outgoing); /* before the new one can say that it is there */
         if (handover_server_replace(h, fd))
             die("no thread for what edge asks"); /* a new process may have more luck */
         m->bans_told = true;                     /* the new edge knows of none */
@@ -505,6 +506,7 @@ int mail_main(const struct role_start *start)
     pthread_mutex_lock(&mail.command_lock);
     mail.ending = true;
     pthread_mutex_unlock(&mail.command_lock);
+    outgoing_stop(mail.outgoing);
     /* Whoever still delivers needs the store; nothing of it was promised, and the end of the
      * process is a safe one. */
     if (!told || !handover_server_free(h, (int)start->config->stop_seconds * 1000))

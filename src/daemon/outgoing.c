@@ -17,7 +17,8 @@ struct outgoing {
     struct providers *providers;
     struct memory *memory;
     struct queue *queue;
-    struct handover_server *handover;
+    pthread_mutex_t handing;          /* held while a message is handed over, and for: */
+    struct handover_server *handover; /* NULL: nobody is to be handed anything */
     struct queue_transport *transports;
     size_t n_transports;
     char password[LIMIT_PASSWORD + 1]; /* of the smart host; "" : none */
@@ -84,6 +85,7 @@ enum error outgoing_prepare(const struct config *c, struct outgoing **out)
 {
     struct outgoing *o = mem_alloc(sizeof *o);
     *o = (struct outgoing){.config = c};
+    pthread_mutex_init(&o->handing, NULL);
     pthread_mutex_init(&o->lock, NULL);
     enum error e = read_providers(c, &o->providers);
     if (!e)
@@ -103,7 +105,10 @@ static enum error send_relay(void *arg, const struct relay_request *rq, struct s
                              void *token)
 {
     struct outgoing *o = arg;
-    return handover_relay(o->handover, rq, raw, token);
+    pthread_mutex_lock(&o->handing);
+    enum error e = o->handover ? handover_relay(o->handover, rq, raw, token) : ERR_CLOSED;
+    pthread_mutex_unlock(&o->handing);
+    return e;
 }
 
 static enum error tell(void *arg, const struct queue_notice *n)
@@ -148,6 +153,18 @@ enum error outgoing_run(struct outgoing *o, struct handover_server *handover)
 {
     o->handover = handover;
     return queue_run(o->queue);
+}
+
+void outgoing_edge_gone(struct outgoing *o)
+{
+    queue_edge(o->queue, false);
+}
+
+void outgoing_stop(struct outgoing *o)
+{
+    pthread_mutex_lock(&o->handing);
+    o->handover = NULL;
+    pthread_mutex_unlock(&o->handing);
 }
 
 void outgoing_relayed(struct outgoing *o, void *token, const struct relay_result *r)
@@ -225,5 +242,6 @@ void outgoing_free(struct outgoing *o, int grace_ms)
     mem_free(o->transports);
     providers_free(o->providers);
     pthread_mutex_destroy(&o->lock);
+    pthread_mutex_destroy(&o->handing);
     mem_free(o);
 }

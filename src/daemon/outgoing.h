@@ -17,6 +17,12 @@ must_use enum error outgoing_prepare(const struct config *c, struct outgoing **o
 must_use enum error outgoing_open(struct outgoing *o, const struct delivery_service *delivery);
 /* From here on mail leaves. */
 must_use enum error outgoing_run(struct outgoing *o, struct handover_server *handover);
+/* Edge is gone: nothing leaves until a new one has told how it stands (outgoing_health), and
+ * thereby that it has looked whether its resolver validates. */
+void outgoing_edge_gone(struct outgoing *o);
+/* From here on nothing is handed over: the hand-over may be freed. Waits for what is being handed
+ * over. Results may come still, until outgoing_free(). */
+void outgoing_stop(struct outgoing *o);
 /* For the hand-over's service. */
 void outgoing_relayed(struct outgoing *o, void *token, const struct relay_result *r);
 void outgoing_health(struct outgoing *o, bool validates, struct slice text);
