@@ -130,7 +130,6 @@ enum error outgoing_open(struct outgoing *o, const struct delivery_service *deli
         .store = delivery->store,
         .memory = o->memory,
         .providers = o->providers,
-        .host = c->host,
         .transports = o->transports,
         .n_transports = o->n_transports,
         .port = (uint16_t)c->sending_port,

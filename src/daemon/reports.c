@@ -79,14 +79,15 @@ void reports_send(struct memory *m, const struct delivery_service *s, const stru
     for (size_t i = 0; !e && i < n; i++) {
         struct arena own;
         arena_init(&own, LIMIT_REPORT);
-        e = send_one(m, s, c, &due[i], now, &own);
+        enum error one = send_one(m, s, c, &due[i], now, &own);
         arena_free(&own);
-        if (e == ERR_LIMIT) /* too much to tell: it would be so tomorrow too */
-            e = OK;
-        if (!e)
-            e = memory_reported(m, due[i].day, due[i].domain);
+        if (one == OK || one == ERR_LIMIT) /* too much to tell: it would be so tomorrow too */
+            one = memory_reported(m, due[i].day, due[i].domain);
+        if (one)
+            log_warning("tlsrpt.unsent", log_slice("domain", due[i].domain),
+                        log_text("error", error_name(one)));
     }
-    if (e)
-        log_warning("tlsrpt.unsent", log_text("error", error_name(e)));
     arena_free(&a);
+    if (e)
+        log_warning("tlsrpt.unread", log_text("error", error_name(e)));
 }

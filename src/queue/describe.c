@@ -127,7 +127,8 @@ static void put_told(const struct queue_entry *e, const struct queue_recipient *
         buf_lit(out, "  the sender was told of the delay\n");
 }
 
-static void put_demand(const struct relay_trail *t, struct buf *out)
+static void put_demand(const struct relay_trail *t, struct slice domain, bool waits,
+                       struct buf *out)
 {
     static const char *const what[DEMAND_COUNT] = {
         [DEMAND_NOTHING] = "",
@@ -147,6 +148,11 @@ static void put_demand(const struct relay_trail *t, struct buf *out)
     };
     if (t->demand > DEMAND_NOTHING && t->demand < DEMAND_COUNT && t->source < SOURCE_COUNT)
         buf_printf(out, "  demanded: %s, %s\n", what[t->demand], who[t->source]);
+    if (waits && (t->source == SOURCE_RATCHET || t->source == SOURCE_RATCHET_TLS)) {
+        buf_lit(out, "  if it is known to have less now: `depesche queue policy ");
+        put_clean(domain, out);
+        buf_lit(out, " --allow-weaker`, then `depesche queue retry`\n");
+    }
 }
 
 /* "  mx.example.net (192.0.2.1): the other side offered no encryption" */
@@ -208,7 +214,8 @@ static void put_trail(const struct queue_recipient *r, struct buf *out)
     }
     for (size_t i = 0; i < t.n_tries && t.problem != PROBLEM_NONE; i++)
         put_try(&t.tries[i], out);
-    put_demand(&t, out);
+    size_t at = slice_rindex(r->address, '@');
+    put_demand(&t, slice_from(r->address, at + 1), r->state == QUEUE_WAITING, out);
 }
 
 void queue_explain(const struct queue_entry *e, const struct queue_recipient *r, int64_t now,

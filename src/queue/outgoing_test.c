@@ -148,7 +148,6 @@ static void open_world(struct world *w)
     assert_int_equal(memory_open(path, &w->memory), OK);
     w->o.store = w->store;
     w->o.memory = w->memory;
-    w->o.host = "mail.example.org";
     w->o.clear_allowed = true;
     w->o.send = fake_send;
     w->o.tell = fake_tell;

@@ -135,13 +135,17 @@ static const char *event_of(enum queue_state s)
     return "queue.deferred";
 }
 
-static void log_outcome(const struct flight *f, const struct queue_change *c)
+static void log_outcome(const struct flight *f, size_t k, const struct queue_change *c)
 {
     const struct queue_recipient *r = &c->recipient;
-    char ip[IP_TEXT];
-    ip_print(f->read.ip, ip);
+    static const struct ip nowhere;
+    char ip[IP_TEXT] = "";
+    enum problem problem = k < f->read.n_recipients ? f->read.recipient[k].problem : PROBLEM_BUSY;
+    if (!ip_eq(f->read.ip, nowhere))
+        ip_print(f->read.ip, ip);
     log_info(event_of(r->state), log_u64("entry", c->entry), log_slice("from", f->entry.sender),
              log_slice("to", r->address), log_slice("host", f->read.host), log_text("ip", ip),
+             log_text("problem", problem_word(problem)),
              log_text("security", security_word(f->read.security)),
              log_slice("tls", f->read.tls_version), log_u64("attempts", r->attempts),
              log_i64("age", clock_wall() - f->entry.created), log_slice("answer", r->last_answer));
@@ -184,7 +188,7 @@ void queue_settle(struct queue *q, struct flight **group, size_t n)
             continue;
         }
         for (size_t k = 0; k < f->n; k++)
-            log_outcome(f, &c[f->first_change + k]);
+            log_outcome(f, k, &c[f->first_change + k]);
         remember(q, f);
         finish(q, f);
     }
