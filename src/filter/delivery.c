@@ -2,6 +2,7 @@
 #include "filter/delivery.h"
 #include "base/date.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "filter/resolve.h"
 #include "filter/spread.h"
 #include "message/dsn.h"
@@ -447,20 +448,11 @@ static void deliver(struct run *r)
                 r->rq->recipients[i].status = DELIVERY_TEMPORARY;
 }
 
-static bool ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] > 127)
-            return false;
-    return true;
-}
-
-static bool speaks_german(const struct run *r)
+bool delivery_in_german(const struct delivery_service *s, uint64_t account, struct slice sender)
 {
     struct account a;
-    uint64_t id = r->rq->sender_account;
-    enum error e = id ? directory_account_get(r->service->directory, id, &a)
-                      : directory_account_find(r->service->directory, r->rq->sender, &a);
+    enum error e = account ? directory_account_get(s->directory, account, &a)
+                           : directory_account_find(s->directory, sender, &a);
     return e == OK && slice_eq(slice_str(a.language), SLICE("de"));
 }
 
@@ -479,7 +471,7 @@ static void send_report(struct run *r)
         return;
     struct dsn_recipient *list = arena_array(&r->arena, rq->n_recipients, sizeof *list);
     struct dsn report = {.host = r->service->host,
-                         .german = speaks_german(r),
+                         .german = delivery_in_german(r->service, rq->sender_account, rq->sender),
                          .to = rq->sender,
                          .envid = rq->envid,
                          .arrival = rq->received,
@@ -499,7 +491,7 @@ static void send_report(struct run *r)
     enum error e = list ? dsn_make(&report, &text) : ERR_LIMIT;
     struct delivery_recipient to = {.address = rq->sender, .notify = NOTIFY_NEVER};
     struct delivery_request back = {.sender = SLICE(""),
-                                    .smtputf8 = !ascii(rq->sender),
+                                    .smtputf8 = !ascii_only(rq->sender),
                                     .may_relay = true,
                                     .raw = buf_slice(&text),
                                     .received = rq->received,

@@ -58,4 +58,8 @@ enum delivery_status delivery_probe(const struct delivery_service *s, struct sli
  * both own and foreign targets counts as OK only when all of them are kept. */
 void delivery_run(const struct delivery_service *s, struct delivery_request *rq);
 
+/* Does this sender read German (else English)? By the account, or when that is 0, by the address;
+ * strangers read English. */
+bool delivery_in_german(const struct delivery_service *s, uint64_t account, struct slice sender);
+
 #endif

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "message/dsn.h"
 #include "message/header.h"
 
@@ -16,14 +17,6 @@ struct notice {
     bool german;
 };
 
-static bool speaks_german(const struct delivery_service *s, const struct queue_entry *e)
-{
-    struct account a;
-    enum error error = e->account ? directory_account_get(s->directory, e->account, &a)
-                                  : directory_account_find(s->directory, e->sender, &a);
-    return error == OK && slice_eq(slice_str(a.language), SLICE("de"));
-}
-
 static enum dsn_action action_of(enum queue_notice_kind kind)
 {
     switch (kind) {
@@ -36,14 +29,14 @@ static enum dsn_action action_of(enum queue_notice_kind kind)
     }
 }
 
-/* "550 5.1.1 no such user", as RFC 3464 2.3.6 wants it. */
-static struct slice diagnostic(struct notice *t, const struct relay_outcome_of *o)
+/* Why time ran out: what stood in the way the last time is in the trail. */
+static struct slice why_expired(struct notice *t, const struct queue_recipient *r)
 {
-    if (o->code == 0)
-        return SLICE("");
-    bool told = o->answer.n > 0 && slice_starts(o->answer, slice_str(o->status));
-    return arena_printf(&t->arena, "%u %s%s%.*s", o->code, told ? "" : o->status, told ? "" : " ",
-                        SLICE_FMT(o->answer));
+    struct relay_trail trail;
+    const char *expired = problem_text(PROBLEM_EXPIRED, t->german);
+    if (relay_read_trail(&t->arena, r->trail, &trail) != OK || trail.problem == PROBLEM_NONE)
+        return slice_str(expired);
+    return arena_printf(&t->arena, "%s: %s", expired, problem_text(trail.problem, t->german));
 }
 
 /* For people: what it means when the other server says this. The class of its answer is better
@@ -52,6 +45,8 @@ static struct slice reason(struct notice *t, const struct queue_notice_recipient
 {
     if (t->n->kind == NOTICE_RELAYED)
         return SLICE("");
+    if (r->outcome.problem == PROBLEM_EXPIRED)
+        return why_expired(t, r->recipient);
     struct slice text = slice_str(problem_text(r->outcome.problem, t->german));
     if (r->outcome.problem == PROBLEM_REFUSED) {
         const char *known = dsn_status_text(slice_str(r->outcome.status), t->german);
@@ -69,12 +64,21 @@ static void fill(struct notice *t, const struct queue_notice_recipient *r, struc
         .action = action_of(t->n->kind),
         .status = t->n->kind == NOTICE_RELAYED ? SLICE("2.0.0") : slice_str(r->outcome.status),
         .remote_mta = r->host,
-        .diagnostic = diagnostic(t, &r->outcome),
+        /* "550 5.1.1 no such user", as RFC 3464 2.3.6 wants it; else words of our own. */
+        .diagnostic = r->outcome.code ? r->recipient->last_answer : SLICE(""),
         .reason = reason(t, r),
         .security = r->security > SECURITY_NONE ? slice_str(security_text(r->security, t->german))
                                                 : SLICE(""),
         .will_retry_until = t->n->kind == NOTICE_DELAYED ? t->n->retry_until : 0,
     };
+}
+
+/* RFC 8689 5: of a message that was to go encrypted only, no more than the header, whatever RET
+ * says: the way back may be another. */
+static enum dsn_return give_back(const struct queue_notice *n)
+{
+    bool whole = n->kind == NOTICE_FAILED && n->entry->ret != RET_HEADERS;
+    return whole && !n->entry->require_tls ? DSN_FULL : DSN_HEADERS;
 }
 
 static enum error compose(struct notice *t, struct buf *out)
@@ -96,20 +100,11 @@ static enum error compose(struct notice *t, struct buf *out)
         .now = clock_wall(),
         .message_id = found ? header_token(&t->arena, id.value) : SLICE(""),
         .raw = n->raw,
-        .give_back =
-            n->kind == NOTICE_FAILED && n->entry->ret != RET_HEADERS ? DSN_FULL : DSN_HEADERS,
+        .give_back = give_back(n),
         .recipient = list,
         .n_recipients = n->n_recipients,
     };
     return dsn_make(&d, out);
-}
-
-static bool is_ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] > 127)
-            return false;
-    return true;
 }
 
 /* A report has no sender, so that none is made of it. Whoever cannot be told (the mailbox is full
@@ -118,7 +113,7 @@ static enum error deliver(const struct delivery_service *s, struct slice to, str
 {
     struct delivery_recipient recipient = {.address = to, .notify = NOTIFY_NEVER};
     struct delivery_request rq = {.sender = SLICE(""),
-                                  .smtputf8 = !is_ascii(to),
+                                  .smtputf8 = !ascii_only(to),
                                   .may_relay = true,
                                   .raw = text,
                                   .received = clock_wall(),
@@ -141,7 +136,8 @@ enum error notice_deliver(const struct delivery_service *s, const struct queue_n
 {
     if (n->entry->sender.n == 0 || n->n_recipients == 0)
         return OK;
-    struct notice t = {.service = s, .n = n, .german = speaks_german(s, n->entry)};
+    struct notice t = {
+        .service = s, .n = n, .german = delivery_in_german(s, n->entry->account, n->entry->sender)};
     arena_init(&t.arena, LIMIT_REPORT);
     autobuf text = BUF_INIT(2 * LIMIT_REPORT);
     enum error e = compose(&t, &text);

@@ -9,14 +9,6 @@
 
 #define MAX_LINE 998 /* RFC 5322 2.1.1 */
 
-static bool ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] > 127)
-            return false;
-    return true;
-}
-
 /* May stand in a field of its own line. */
 static bool clean(struct slice s)
 {
@@ -69,7 +61,7 @@ static void put_original(struct slice orcpt, struct buf *out)
     struct slice type = slice_sub(orcpt, 0, semi), value = slice_from(orcpt, semi + 1);
     autobuf plain = BUF_INIT(LIMIT_DSN_VALUE);
     bool utf8 = slice_ieq(type, SLICE("utf-8"));
-    if (type.n == 0 || semi == orcpt.n || !clean(type) || !ascii(type))
+    if (type.n == 0 || semi == orcpt.n || !clean(type) || !ascii_only(type))
         return;
     if (utf8 ? !clean(value) : !xtext_decode(value, &plain))
         return;
@@ -94,14 +86,14 @@ static void put_recipient(const struct dsn_recipient *x, struct buf *out)
 {
     buf_lit(out, "\r\n");
     put_original(x->orcpt, out);
-    buf_str(out, ascii(x->address) ? "Final-Recipient: rfc822;" : "Final-Recipient: utf-8;");
+    buf_str(out, ascii_only(x->address) ? "Final-Recipient: rfc822;" : "Final-Recipient: utf-8;");
     buf_add(out, x->address);
     buf_printf(out, "\r\nAction: %s\r\nStatus: %.*s\r\n", action_word(x->action),
                SLICE_FMT(x->status));
-    if (clean(x->remote_mta) && ascii(x->remote_mta))
+    if (clean(x->remote_mta) && ascii_only(x->remote_mta))
         buf_printf(out, "Remote-MTA: dns;%.*s\r\n", SLICE_FMT(x->remote_mta));
     /* In clear ASCII a server's answer is safe in any reader. */
-    if (clean(x->diagnostic) && ascii(x->diagnostic))
+    if (clean(x->diagnostic) && ascii_only(x->diagnostic))
         buf_printf(out, "Diagnostic-Code: smtp;%.*s\r\n", SLICE_FMT(x->diagnostic));
     if (x->will_retry_until) {
         buf_lit(out, "Will-Retry-Until: ");
@@ -114,7 +106,7 @@ static void put_recipient(const struct dsn_recipient *x, struct buf *out)
 static void put_status(const struct dsn *d, struct buf *out)
 {
     autobuf envid = BUF_INIT(LIMIT_DSN_VALUE);
-    if (xtext_decode(d->envid, &envid) && ascii(buf_slice(&envid))) {
+    if (xtext_decode(d->envid, &envid) && ascii_only(buf_slice(&envid))) {
         buf_lit(out, "Original-Envelope-Id: ");
         buf_add(out, buf_slice(&envid));
         buf_lit(out, "\r\n");
@@ -156,7 +148,7 @@ struct part {
 static void put_part(const struct part *p, const char *boundary, struct buf *out)
 {
     buf_printf(out, "--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n", boundary,
-               p->type, ascii(buf_slice(&p->text)) ? "7bit" : "8bit");
+               p->type, ascii_only(buf_slice(&p->text)) ? "7bit" : "8bit");
     buf_add(out, buf_slice(&p->text));
     buf_lit(out, "\r\n");
 }
@@ -175,7 +167,7 @@ static void put_top(const struct dsn *d, const char *boundary, bool eight_bit, s
                (unsigned long long)id[1], d->host);
     if (d->message_id.n > 2 &&
         dsn_clean_address(slice_sub(d->message_id, 1, d->message_id.n - 1)) &&
-        ascii(d->message_id)) {
+        ascii_only(d->message_id)) {
         buf_lit(out, "In-Reply-To: ");
         buf_add(out, d->message_id);
         buf_lit(out, "\r\n");
@@ -207,7 +199,7 @@ static void fill_third(const struct dsn *d, struct part *p)
         p->type = "text/rfc822-headers";
         put_header(d->raw, &p->text);
     }
-    bool utf8 = !ascii(slice_sub(d->raw, 0, header_length(d->raw))) && utf8_valid(d->raw);
+    bool utf8 = !ascii_only(slice_sub(d->raw, 0, header_length(d->raw))) && utf8_valid(d->raw);
     if (utf8)
         p->type = d->give_back == DSN_FULL && d->raw.n <= LIMIT_REPORT_FULL
                       ? "message/global"
@@ -228,7 +220,7 @@ enum error dsn_make(const struct dsn *d, struct buf *out)
     dsn_human(d, &part[0].text);
     put_status(d, &part[1].text);
     fill_third(d, &part[2]);
-    if (!ascii(buf_slice(&part[1].text)))
+    if (!ascii_only(buf_slice(&part[1].text)))
         part[1].type = "message/global-delivery-status";
     /* Nobody who writes a header or an address can know it. */
     uint64_t secret[2];
@@ -238,7 +230,7 @@ enum error dsn_make(const struct dsn *d, struct buf *out)
              (unsigned long long)secret[1]);
     bool eight_bit = false;
     for (size_t i = 0; i < 3; i++)
-        eight_bit = eight_bit || !ascii(buf_slice(&part[i].text));
+        eight_bit = eight_bit || !ascii_only(buf_slice(&part[i].text));
     put_top(d, boundary, eight_bit, out);
     for (size_t i = 0; i < 3; i++) {
         put_part(&part[i], boundary, out);
