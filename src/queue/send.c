@@ -169,6 +169,23 @@ static struct queue_recipient copy_recipient(struct arena *a, const struct queue
     return to;
 }
 
+/* Our own parsers let no control character into an envelope: one in it is damage. */
+static bool is_torn(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < ' ' || s.p[i] == 127)
+            return true;
+    return false;
+}
+
+/* As next_hop_of(). What is damaged must not come back to its sender as if others refused it. */
+static enum error way_of(const struct queue *q, const struct queue_entry *e,
+                         const struct queue_recipient *r, struct next_hop *out)
+{
+    enum error err = next_hop_of(q->o.transports, q->o.n_transports, r->address, out);
+    return is_torn(e->sender) || is_torn(e->envid) || is_torn(r->orcpt) ? ERR_INPUT : err;
+}
+
 static enum error board(struct queue *q, struct flight *f, const struct candidate *c, size_t n)
 {
     struct last_entry *l = &q->last;
@@ -187,8 +204,7 @@ static enum error board(struct queue *q, struct flight *f, const struct candidat
     f->rest_at = now + LIMIT_QUEUE_SOON_SECONDS;
     for (size_t k = 0; k < n; k++) {
         struct next_hop hop;
-        enum error e =
-            next_hop_of(q->o.transports, q->o.n_transports, l->e.recipients[c[k].i].address, &hop);
+        enum error e = way_of(q, &l->e, &l->e.recipients[c[k].i], &hop);
         bool due = hurried || c[k].at <= now;
         if (due && f->n < most && (f->n == 0 || (e == f->way && same_way(&hop, &f->hop)))) {
             list[f->n] = copy_recipient(&f->arena, &l->e.recipients[c[k].i]);
@@ -376,7 +392,7 @@ void queue_send(struct queue *q, const struct schedule_turn *t, uint64_t epoch)
     else if (f->n == 0)
         turn_over(q, t, f->rest, f->rest_at);
     else if (f->way != OK)
-        break_flight(q, f, "nobody can send to this address");
+        break_flight(q, f, "its address or envelope cannot be sent");
     else
         departed = depart(q, f);
     if (!departed)

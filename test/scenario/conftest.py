@@ -126,6 +126,8 @@ class Demo:
         self.process.stdout.close()
         self.logfile.close()
         self.process = None
+        for service in SERVICES:  # the roles may be dying still, with their sockets
+            wait_for(lambda: not answers(self.port(service)), 10, f"end of {service}")
 
     def port(self, service):
         return self.base + SERVICES[service]
