@@ -7,7 +7,8 @@
 #define REPORTS_AT_ONCE  50
 #define REPORT_ADDRESSES 8
 
-/* By mail: signed and queued like everything that leaves. */
+/* By mail: signed and queued like everything that leaves. The address is whatever a stranger wrote
+ * into his zone: one that can never be served must not keep all others from their reports. */
 static enum error by_mail(const struct delivery_service *s, const struct tls_report *r,
                           struct slice to, int64_t now, struct slice gzip)
 {
@@ -23,7 +24,11 @@ static enum error by_mail(const struct delivery_service *s, const struct tls_rep
                                   .recipients = &recipient,
                                   .n_recipients = 1};
     delivery_run(s, &rq);
-    return recipient.status == DELIVERY_OK ? OK : ERR_AGAIN;
+    if (recipient.status == DELIVERY_TEMPORARY || recipient.status == DELIVERY_NO_ROOM)
+        return ERR_AGAIN;
+    if (recipient.status != DELIVERY_OK)
+        log_info("tlsrpt.unwanted", log_slice("domain", r->domain), log_slice("to", to));
+    return OK;
 }
 
 /* By HTTPS: the queue knows such an address as one of its own kind. */
