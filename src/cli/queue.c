@@ -22,9 +22,26 @@ struct listing {
     unsigned states; /* a bit for each enum queue_state */
 };
 
+/* An entry that lost its recipients, which is broken. */
+static void list_bare(struct listing *l, const struct queue_entry *e)
+{
+    output_id(&l->o, e->id);
+    output_time(&l->o, e->created);
+    output_number(&l->o, e->size);
+    output_sender(&l->o, e->sender);
+    output_none(&l->o);
+    output_str(&l->o, queue_state_name(QUEUE_BROKEN));
+    output_number(&l->o, 0);
+    output_none(&l->o);
+    output_str(&l->o, "its recipients are gone");
+}
+
 static bool list_entry(void *arg, const struct queue_entry *e)
 {
     struct listing *l = arg;
+    if (e->n_recipients == 0 && !e->finished && l->states & 1u << QUEUE_BROKEN &&
+        queue_selects(&l->selector, e->id, e->sender, SLICE("")))
+        list_bare(l, e);
     for (size_t i = 0; i < e->n_recipients; i++) {
         const struct queue_recipient *r = &e->recipients[i];
         if (!(l->states & 1u << r->state) ||

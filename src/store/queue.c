@@ -166,6 +166,7 @@ static enum error read_entry(struct index *x, uint64_t id, struct arena *a, stru
                                 .tls_optional = (bits & BIT_TLS_OPTIONAL) != 0,
                                 .smtputf8 = (bits & BIT_SMTPUTF8) != 0,
                                 .eight_bit = (bits & BIT_EIGHT_BIT) != 0,
+                                .finished = col_i(st, 8) > 0,
                                 .created = col_i(st, 5),
                                 .size = col_u(st, 6)};
     *body = col_u(st, 7);

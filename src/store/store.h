@@ -370,6 +370,7 @@ struct queue_entry {
     bool require_tls;    /* REQUIRETLS (RFC 8689) */
     bool tls_optional;   /* TLS-Required: No (RFC 8689 4) */
     bool smtputf8, eight_bit;
+    bool finished; /* read only: all its recipients are; its message is gone */
     int64_t created;
     uint64_t size;
     const struct queue_recipient *recipients;

@@ -172,7 +172,7 @@ def test_broken_rows_are_set_aside_and_block_nobody(world):
         world.delivered(f"{name}@rows.plain.example")
     world.send("new@rows.plain.example")
     world.delivered("new@rows.plain.example")
-    aside = {ids[n] for n in ("state", "noaddress", "badaddress", "nobody", "sender", "orcpt", "envid")}
+    aside = {ids[n] for n in ("state", "noaddress", "badaddress", "nobody", "sender", "orcpt", "envid", "norecipients")}
     there = lambda: {int(r["id"], 16) for r in world.queue("list", "--broken")}
     try:
         wait_for(lambda: there() == aside, 15, "the broken ones")
