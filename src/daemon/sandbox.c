@@ -219,11 +219,10 @@ static const int allowed_files[] = {
     SCMP_SYS(copy_file_range),
 };
 
-/* Connections of its own: the pair is how the resolver's thread is told of questions. */
+/* Connections of its own. */
 static const int allowed_network[] = {
     SCMP_SYS(connect),
     SCMP_SYS(bind),
-    SCMP_SYS(socketpair),
 };
 
 /* What an honest role never asks for: whoever does has taken it over, and the process ends. */
@@ -269,9 +268,12 @@ static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, si
     return 0;
 }
 
-#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+#define COUNT(a)       (sizeof(a) / sizeof(a)[0])
+#define TYPE_OF_SOCKET 0xf /* the rest of the argument are flags */
 
-/* Sockets of the Internet only: neither raw packets, nor netlink, nor local services. */
+/* Sockets of the Internet only: neither raw packets, nor netlink, nor local services. A pair is how
+ * the resolver's thread is told of questions; one of datagrams could be connected anew, to any
+ * local service. */
 static int add_network(scmp_filter_ctx filter)
 {
     static const int families[] = {AF_INET, AF_INET6};
@@ -279,6 +281,9 @@ static int add_network(scmp_filter_ctx filter)
     for (size_t i = 0; !e && i < COUNT(families); i++)
         e = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+    if (!e)
+        e = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+                             SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_OF_SOCKET, SOCK_STREAM));
     return e;
 }
 

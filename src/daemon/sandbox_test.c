@@ -122,6 +122,17 @@ static int make_unix_socket(void)
     return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? WORKED : REFUSED;
 }
 
+static int make_pair(void)
+{
+    int pair[2];
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 ? WORKED : REFUSED;
+}
+static int make_datagram_pair(void)
+{
+    int pair[2];
+    return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0 ? WORKED : REFUSED;
+}
+
 static int waiting_socket = -1; /* made before the walls */
 static int connect_out(void)
 {
@@ -195,6 +206,8 @@ static const struct attempt attempts[] = {
     {"make a raw socket", make_raw_socket, REFUSED, REFUSED, false},
     {"make a netlink socket", make_netlink_socket, REFUSED, REFUSED, true},
     {"make a unix socket", make_unix_socket, REFUSED, REFUSED, true},
+    {"make a pair of streams", make_pair, WORKED, REFUSED, true},
+    {"make a pair of datagrams", make_datagram_pair, REFUSED, REFUSED, true},
     {"connect to loopback", connect_out, WORKED, REFUSED, true},
     {"execve", run_program, -SIGSYS, -SIGSYS, true},
     {"fork", fork_process, REFUSED, REFUSED, true},
