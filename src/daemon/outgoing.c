@@ -9,7 +9,7 @@
 #include "filter/notice.h"
 #include <pthread.h>
 
-#define REPORTS_SECONDS 3600
+#define REPORTS_MS (60 * 60 * 1000)
 
 struct outgoing {
     const struct config *config;
@@ -22,8 +22,8 @@ struct outgoing {
     struct queue_transport *transports;
     size_t n_transports;
     char password[LIMIT_PASSWORD + 1]; /* of the smart host; "" : none */
-    int64_t reports_at;
-    pthread_mutex_t lock; /* for what follows: how edge stands */
+    int64_t reports_at;                /* clock_ms() */
+    pthread_mutex_t lock;              /* for what follows: how edge stands */
     bool told, validates;
     char proof[300];
 };
@@ -185,9 +185,9 @@ void outgoing_tend(struct outgoing *o)
 {
     int64_t now = clock_wall();
     queue_tend(o->queue);
-    if (now < o->reports_at)
+    if (clock_ms() < o->reports_at)
         return;
-    o->reports_at = now + REPORTS_SECONDS;
+    o->reports_at = clock_ms() + REPORTS_MS;
     memory_tend(o->memory, now);
     reports_send(o->memory, o->delivery, o->config, now);
 }

@@ -33,10 +33,13 @@ enum error carry_memfd(const char *name, struct slice bytes, int *out)
 static enum error send_within(int fd, const struct carriage *as, uint64_t id, struct slice front,
                               struct slice message, int timeout_ms)
 {
-    autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
+    struct buf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
     as->within(id, front, message, &b);
     enum error e = buf_check(&b);
-    return e != OK ? e : ipc_send(fd, buf_slice(&b), NULL, 0, timeout_ms);
+    if (e == OK)
+        e = ipc_send(fd, buf_slice(&b), NULL, 0, timeout_ms);
+    buf_wipe(&b); /* a password may be in it */
+    return e;
 }
 
 static enum error send_beside(int fd, const struct carriage *as, uint64_t id, struct slice front,
@@ -47,11 +50,14 @@ static enum error send_beside(int fd, const struct carriage *as, uint64_t id, st
     enum error e = is_long ? carry_memfd("front", front, &second) : OK;
     if (e != OK)
         return e;
-    autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
+    struct buf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
     as->beside(id, is_long ? NULL : &front, &b);
     e = buf_check(&b);
     int fds[2] = {memfd, second};
-    return e != OK ? e : ipc_send(fd, buf_slice(&b), fds, is_long ? 2 : 1, timeout_ms);
+    if (e == OK)
+        e = ipc_send(fd, buf_slice(&b), fds, is_long ? 2 : 1, timeout_ms);
+    buf_wipe(&b);
+    return e;
 }
 
 enum error carry_message(int fd, const struct carriage *as, uint64_t id, struct slice front,

@@ -22,16 +22,15 @@ static void write_outcomes(const struct relay_result *r, struct buf *out)
     relay_write_result(&bare, out);
 }
 
-static void send_result(struct handover_client *c, uint64_t ticket, struct slice result, int memfd)
+static void send_result(struct handover_client *c, uint64_t ticket, struct slice result, int memfd,
+                        int timeout_ms)
 {
     struct link *l = client_link(c);
     autobuf b = BUF_INIT(LIMIT_HANDOVER_RECORD);
     record_write_relayed(ticket, memfd < 0 ? &result : NULL, &b);
     enum error e = buf_check(&b);
-    /* No result may be lost that `mail` still waits for: it would send again. */
     if (e == OK)
-        e = l ? ipc_send(l->fd, buf_slice(&b), &memfd, memfd < 0 ? 0 : 1, LIMIT_RELAY_MS)
-              : ERR_CLOSED;
+        e = l ? ipc_send(l->fd, buf_slice(&b), &memfd, memfd < 0 ? 0 : 1, timeout_ms) : ERR_CLOSED;
     if (l)
         client_unlink(c, l);
     if (e == ERR_CLOSED) /* whoever asked is gone, and asks anew */
@@ -41,7 +40,8 @@ static void send_result(struct handover_client *c, uint64_t ticket, struct slice
                     log_text("error", error_name(e)));
 }
 
-void handover_relayed(struct handover_client *c, uint64_t ticket, const struct relay_result *r)
+static void tell_result(struct handover_client *c, uint64_t ticket, const struct relay_result *r,
+                        int timeout_ms)
 {
     enum { ROOM = LIMIT_HANDOVER_RECORD - RECORD_HEAD };
     autobuf result = BUF_INIT(LIMIT_RELAY_BYTES);
@@ -54,12 +54,19 @@ void handover_relayed(struct handover_client *c, uint64_t ticket, const struct r
     if (result.failed)
         log_error("handover.result-wrong", log_u64("recipients", r->n_recipients));
     /* Even then `mail` hears that it is over. */
-    send_result(c, ticket, result.failed ? SLICE("") : buf_slice(&result), memfd);
+    send_result(c, ticket, result.failed ? SLICE("") : buf_slice(&result), memfd, timeout_ms);
+}
+
+/* No result may be lost that `mail` still waits for: it would send again. */
+void handover_relayed(struct handover_client *c, uint64_t ticket, const struct relay_result *r)
+{
+    tell_result(c, ticket, r, LIMIT_RELAY_MS);
 }
 
 /* --- Requests --- */
 
-/* Nobody sends it: tried again later. An empty result says that not even the request was read. */
+/* Nobody sends it: tried again later. An empty result says that not even the request was read. On
+ * the reading thread, that must not wait long for `mail`, which may be waiting for it. */
 static void refuse(struct handover_client *c, uint64_t ticket, struct slice request)
 {
     autoarena a;
@@ -69,13 +76,13 @@ static void refuse(struct handover_client *c, uint64_t ticket, struct slice requ
     if (relay_read_request(&a, request, &rq) == OK)
         o = arena_array(&a, rq.n_recipients, sizeof *o);
     if (!o) {
-        send_result(c, ticket, SLICE(""), -1);
+        send_result(c, ticket, SLICE(""), -1, LIMIT_RELAY_SEND_MS);
         return;
     }
     for (size_t i = 0; i < rq.n_recipients; i++)
         o[i] = (struct relay_outcome_of){.outcome = RELAY_TEMPORARY, .problem = PROBLEM_BUSY};
     const struct relay_result busy = {.recipient = o, .n_recipients = rq.n_recipients};
-    handover_relayed(c, ticket, &busy);
+    tell_result(c, ticket, &busy, LIMIT_RELAY_SEND_MS);
 }
 
 static bool is_relay(enum record_type t)

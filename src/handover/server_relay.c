@@ -48,17 +48,18 @@ static bool take_ticket(struct handover_server *s, uint64_t number, struct ticke
 enum error handover_relay(struct handover_server *s, const struct relay_request *rq,
                           struct slice raw, void *token)
 {
-    autobuf request = BUF_INIT(LIMIT_RELAY_BYTES);
-    relay_write_request(rq, &request);
-    if (request.failed)
-        return ERR_INPUT;
+    struct buf request = BUF_INIT(LIMIT_RELAY_BYTES);
     struct end *end;
     uint64_t number;
-    enum error e = open_ticket(s, rq, token, &end, &number);
-    if (e != OK)
+    relay_write_request(rq, &request);
+    enum error e = request.failed ? ERR_INPUT : open_ticket(s, rq, token, &end, &number);
+    if (e != OK) {
+        buf_wipe(&request);
         return e;
+    }
     const struct handover_message m = {-1, raw};
     e = carry_message(end->fd, &relay, number, buf_slice(&request), &m, LIMIT_RELAY_SEND_MS);
+    buf_wipe(&request); /* a password may be in it */
     server_unref(s, end);
     struct ticket mine;
     if (e == OK || !take_ticket(s, number, &mine))
