@@ -2,6 +2,7 @@
 #include "daemon/reports.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "message/dsn.h"
 #include "queue/report.h"
 
 #define REPORTS_AT_ONCE  50
@@ -16,7 +17,7 @@ static enum error by_mail(const struct delivery_service *s, const struct tls_rep
     enum error e = tls_report_mail(r, to, now, gzip, &text);
     if (e)
         return e;
-    struct delivery_recipient recipient = {.address = to, .notify = 1 /* never */};
+    struct delivery_recipient recipient = {.address = to, .notify = NOTIFY_NEVER};
     struct delivery_request rq = {.sender = SLICE(""),
                                   .may_relay = true,
                                   .raw = buf_slice(&text),
@@ -36,7 +37,7 @@ static enum error by_https(const struct delivery_service *s, struct slice url, i
                            struct slice gzip)
 {
     struct queue_recipient recipient = {
-        .address = url, .notify = 1, .state = QUEUE_WAITING, .next_attempt = now};
+        .address = url, .notify = NOTIFY_NEVER, .state = QUEUE_WAITING, .next_attempt = now};
     struct queue_entry entry = {.sender = SLICE(""), .recipients = &recipient, .n_recipients = 1};
     struct store_delivery d = {.raw = gzip, .received = now, .queue = &entry, .n_queue = 1};
     return store_deliver(s->store, &d);

@@ -148,9 +148,6 @@ static void judge(struct run *r)
     }
 }
 
-#define NOTIFY_NEVER   1
-#define NOTIFY_SUCCESS 2
-
 /* What a report will say of the recipient with these links. Where the queue is all there is behind
  * a recipient, the report is the queue's, that knows whether the next server makes one itself. */
 static enum report_action action_of(struct run *r, size_t from, size_t to)

@@ -7,9 +7,6 @@
 #include "message/dsn.h"
 #include "message/header.h"
 
-#define NOTIFY_NEVER 1
-#define RET_HEADERS  1
-
 struct notice {
     const struct delivery_service *service;
     const struct queue_notice *n;

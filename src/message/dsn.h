@@ -7,6 +7,11 @@
 
 #include "base/buf.h"
 
+/* What a sender asks for with a recipient (RFC 3461 4.1) and with the message (4.3), as it is kept
+ * and handed over; 0: nothing was said. */
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum { RET_HEADERS = 1, RET_FULL = 2 };
+
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
 
 struct dsn_recipient {

@@ -1,5 +1,6 @@
 /* One transaction of an SMTP client: MAIL, RCPT and DATA, at once with PIPELINING (RFC 2920), else
  * step by step; then the message with its dots doubled. */
+#include "message/dsn.h"
 #include "outbound/client_private.h"
 
 #define PIECE LIMIT_WRITE_CHUNK /* flushed as soon as so much is gathered */
@@ -76,7 +77,7 @@ static void say_mail(struct transaction *t)
     if (rq->require_tls)
         say(t, SLICE(" REQUIRETLS"));
     if (ehlo->dsn && rq->ret != 0)
-        say(t, rq->ret == 1 ? SLICE(" RET=HDRS") : SLICE(" RET=FULL"));
+        say(t, rq->ret == RET_HEADERS ? SLICE(" RET=HDRS") : SLICE(" RET=FULL"));
     if (ehlo->dsn && rq->envid.n > 0) {
         say(t, SLICE(" ENVID="));
         say(t, rq->envid);

@@ -2,9 +2,9 @@
 #include "queue/outcome.h"
 
 #include "base/limits.h"
+#include "message/dsn.h"
 #include <stdio.h>
 
-enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 enum { TOLD_DELAY = 1 };
 
 /* As if edge had answered that it was too busy. */

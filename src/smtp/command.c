@@ -1,6 +1,7 @@
 /* The SMTP command parser. */
 #include "smtp/command.h"
 #include "base/limits.h"
+#include "message/dsn.h"
 
 static const struct {
     const char *name;
@@ -88,7 +89,10 @@ static bool parse_notify(struct slice value, uint8_t *out)
     static const struct {
         const char *name;
         uint8_t bit;
-    } words[] = {{"NEVER", 1}, {"SUCCESS", 2}, {"FAILURE", 4}, {"DELAY", 8}};
+    } words[] = {{"NEVER", NOTIFY_NEVER},
+                 {"SUCCESS", NOTIFY_SUCCESS},
+                 {"FAILURE", NOTIFY_FAILURE},
+                 {"DELAY", NOTIFY_DELAY}};
     uint8_t set = 0;
     struct slice word;
     if (value.n == 0 || value.p[value.n - 1] == ',')
@@ -102,7 +106,7 @@ static bool parse_notify(struct slice value, uint8_t *out)
             return false;
         set |= bit;
     }
-    if ((set & 1) && set != 1)
+    if ((set & NOTIFY_NEVER) && set != NOTIFY_NEVER)
         return false;
     *out = set;
     return true;
@@ -197,7 +201,9 @@ static bool parse_body(struct slice value, enum smtp_body *out)
 
 static bool parse_ret(struct slice value, uint8_t *out)
 {
-    *out = slice_ieq(value, SLICE("HDRS")) ? 1 : slice_ieq(value, SLICE("FULL")) ? 2 : 0;
+    *out = slice_ieq(value, SLICE("HDRS"))   ? RET_HEADERS
+           : slice_ieq(value, SLICE("FULL")) ? RET_FULL
+                                             : 0;
     return *out != 0;
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "message/dsn.h"
 
 static bool is_foreign(struct directory *d, struct slice address)
 {
@@ -36,7 +37,7 @@ static void warn(const struct smtp_submission *s, const struct account *a,
         "is probably stolen:\r\n\r\n    depesche account passwd %s\r\n    depesche queue "
         "cancel --sender %s\r\n",
         a->address, a->address);
-    struct delivery_recipient to = {.address = SLICE("postmaster"), .notify = 1};
+    struct delivery_recipient to = {.address = SLICE("postmaster"), .notify = NOTIFY_NEVER};
     struct delivery_request rq = {.sender = SLICE(""),
                                   .may_relay = true,
                                   .raw = buf_slice(&text),
