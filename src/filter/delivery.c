@@ -488,6 +488,7 @@ static void send_report(struct run *r)
     enum error e = list ? dsn_make(&report, &text) : ERR_LIMIT;
     struct delivery_recipient to = {.address = rq->sender, .notify = NOTIFY_NEVER};
     struct delivery_request back = {.sender = SLICE(""),
+                                    .require_tls = rq->require_tls,
                                     .smtputf8 = !ascii_only(rq->sender),
                                     .may_relay = true,
                                     .raw = buf_slice(&text),

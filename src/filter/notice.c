@@ -71,7 +71,7 @@ static void fill(struct notice *t, const struct queue_notice_recipient *r, struc
 }
 
 /* RFC 8689 5: of a message that was to go encrypted only, no more than the header, whatever RET
- * says: the way back may be another. */
+ * says: the way back may be another. It is asked to be encrypted too. */
 static enum dsn_return give_back(const struct queue_notice *n)
 {
     bool whole = n->kind == NOTICE_FAILED && n->entry->ret != RET_HEADERS;
@@ -106,11 +106,13 @@ static enum error compose(struct notice *t, struct buf *out)
 
 /* A report has no sender, so that none is made of it. Whoever cannot be told (the mailbox is full
  * or gone) is not told later either: the queue must not keep a message for that. */
-static enum error deliver(const struct delivery_service *s, struct slice to, struct slice text)
+static enum error deliver(const struct delivery_service *s, struct slice to, bool require_tls,
+                          struct slice text)
 {
     struct delivery_recipient recipient = {.address = to, .notify = NOTIFY_NEVER};
     struct delivery_request rq = {.sender = SLICE(""),
                                   .smtputf8 = !ascii_only(to),
+                                  .require_tls = require_tls,
                                   .may_relay = true,
                                   .raw = text,
                                   .received = clock_wall(),
@@ -139,7 +141,7 @@ enum error notice_deliver(const struct delivery_service *s, const struct queue_n
     autobuf text = BUF_INIT(2 * LIMIT_REPORT);
     enum error e = compose(&t, &text);
     if (e == OK)
-        e = deliver(s, n->entry->sender, buf_slice(&text));
+        e = deliver(s, n->entry->sender, n->entry->require_tls, buf_slice(&text));
     else
         log_warning("notice.unwritten", log_slice("to", n->entry->sender),
                     log_text("error", error_name(e)));

@@ -50,6 +50,12 @@ struct relay_request {
     const struct relay_recipient *recipient;
     size_t n_recipients; /* at most LIMIT_RELAY_RECIPIENTS */
 };
+/* Does REQUIRETLS bind? A bounce asks for it where it is to be had, and is rather sent without than
+ * lost (RFC 8689 5). */
+static inline bool relay_insists(const struct relay_request *r)
+{
+    return r->require_tls && r->sender.n > 0;
+}
 
 enum relay_outcome {
     RELAY_TEMPORARY, /* zero: what nobody decided is tried again */

@@ -158,7 +158,7 @@ static bool check_message(struct transaction *t, struct client_failure *f)
         *f = verdict(PROBLEM_SYNTAX, "5.5.4", "the envelope id cannot be sent");
     else if (e != OK)
         *f = no_path(e, "5.1.7", "the sender's address cannot be sent");
-    else if (rq->require_tls && !(ehlo->require_tls && dial_is_tls(t->c->d)))
+    else if (relay_insists(rq) && !(ehlo->require_tls && dial_is_tls(t->c->d)))
         *f = verdict(PROBLEM_NO_REQUIRETLS, "5.7.30", "");
     else if (!ehlo->smtputf8 &&
              (!ascii_only(t->sender) || (rq->smtputf8 && !header_is_ascii(t->raw))))

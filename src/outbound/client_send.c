@@ -74,7 +74,7 @@ static void say_mail(struct transaction *t)
         say(t, SLICE(" BODY=8BITMIME"));
     if (t->smtputf8)
         say(t, SLICE(" SMTPUTF8"));
-    if (rq->require_tls)
+    if (rq->require_tls && ehlo->require_tls && dial_is_tls(t->c->d))
         say(t, SLICE(" REQUIRETLS"));
     if (ehlo->dsn && rq->ret != 0)
         say(t, rq->ret == RET_HEADERS ? SLICE(" RET=HDRS") : SLICE(" RET=FULL"));

@@ -542,6 +542,16 @@ static void requiretls(void **state)
     assert_int_equal(start_tls(w), OK);
     assert_int_equal(send_it(w, &rq, SLICE("x\r\n"), "D 250 2.6.0 none"), OK);
     must_have_followed(w);
+
+    /* A bounce is rather sent without it than lost. */
+    rq.sender = SLICE("");
+    meet(w,
+         TLS_WITH("8BITMIME") "< MAIL FROM:<>\n> 250 ok\n" RCPT(
+             "a") "> 250 ok\n< DATA\n> 354 go\n" MESSAGE "< QUIT\n",
+         PATIENCE_MS);
+    assert_int_equal(start_tls(w), OK);
+    assert_int_equal(send_it(w, &rq, SLICE("x\r\n"), "D 250 2.6.0 none"), OK);
+    must_have_followed(w);
 }
 
 /* --- Several transactions --- */

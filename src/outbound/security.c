@@ -34,9 +34,9 @@ static struct needs needs_of(const struct relay_request *rq)
         .tls = d >= DEMAND_ENCRYPT || !rq->clear_allowed,
         .verify = d >= DEMAND_VERIFY,
         .dane = d >= DEMAND_DANE,
-        .secure_name = rq->require_tls,
+        .secure_name = relay_insists(rq),
     };
-    if (rq->login.n || rq->require_tls)
+    if (rq->login.n || relay_insists(rq))
         n.verify = true;
     if (n.verify)
         n.tls = true;

@@ -52,6 +52,7 @@ enum flags {
     NO_CLEAR = 8,  /* sending.clear_text = no */
     RATCHET = 16,  /* the demand is remembered, not somebody's word */
     UNPROVEN = 32, /* the resolver does not validate */
+    BOUNCE = 64,   /* no sender */
 };
 
 struct expected {
@@ -161,6 +162,8 @@ static const struct {
     {"good.test", "", "", 0, REQUIRED, "", DANE(GOOD_NAMES, "mx1.good.test")},
     {"plain.test", "", ENFORCE_PLAIN, 0, REQUIRED, "", STS("mx.plain.test ", "mx.plain.test")},
     {"plain.test", "", "", 0, REQUIRED, "", STOPPED(PROBLEM_TOO_WEAK)},
+    {"plain.test", "", "", 0, REQUIRED | BOUNCE, "", OPEN("mx.plain.test")},
+    {"good.test", "", "", 0, REQUIRED | BOUNCE, "", DANE(GOOD_NAMES, "mx1.good.test")},
     {"insecurehost.good.test", "", "", 0, REQUIRED, "", PKIX("mx.plain.test ", "mx.plain.test")},
     /* TLS-Required: No */
     {"good.test", "", "", 0, OPTIONAL, "", OPEN("mx1.good.test")},
@@ -195,6 +198,7 @@ static void plan(size_t i, struct arena *a, struct security_plan *p)
         .clear_allowed = !(cases[i].flags & NO_CLEAR),
         .tls_optional = cases[i].flags & OPTIONAL,
         .require_tls = cases[i].flags & REQUIRED,
+        .sender = cases[i].flags & BOUNCE ? SLICE("") : SLICE("s@me.example"),
     };
     if (cases[i].flags & LOGIN)
         rq.login = rq.password = SLICE("x");

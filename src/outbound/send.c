@@ -127,7 +127,7 @@ static struct slice session_key(const struct relay_request *rq, struct arena *a)
     buf_u64(&k, hash_bytes(rq->mx_names));
     buf_bytes(&k, rq->sts.id);
     buf_printf(&k, "%u %d %d %d %d %d", rq->port, (int)rq->demand, (int)rq->source,
-               rq->clear_allowed, rq->tls_optional, rq->require_tls);
+               rq->clear_allowed, rq->tls_optional, relay_insists(rq));
     return buf_check(&k) == OK ? arena_dup(a, buf_slice(&k)) : SLICE_NONE;
 }
 
@@ -233,7 +233,7 @@ static bool prepare_session(struct sending *s, struct session *x)
     } else if (rq->login.n && client_login(x->client, rq->login, rq->password, &why) != OK) {
         f = failure_of(s, &why);
         f.permanent = false; /* the operator's matter, not the sender's */
-    } else if (rq->require_tls && !client_ehlo(x->client)->require_tls) {
+    } else if (relay_insists(rq) && !client_ehlo(x->client)->require_tls) {
         f = (struct failure){.problem = PROBLEM_NO_REQUIRETLS, .permanent = true};
     }
     if (f.problem != PROBLEM_NONE)
@@ -456,7 +456,9 @@ static void try_kept(struct sending *s)
 
 static void finish(struct sending *s)
 {
-    if (!s->failed)
+    /* When this process stops, what failed by that says nothing about others. */
+    bool cut = s->failed && !s->all_permanent && !pool_wants(s->pool, s->generation);
+    if (!s->failed || cut)
         s->worst = (struct failure){.problem = PROBLEM_BUSY};
     /* For good only when every host that was asked said so. */
     s->worst.permanent = s->failed && s->all_permanent;
@@ -466,7 +468,7 @@ static void finish(struct sending *s)
         if (s->open[i])
             failure_outcome(&s->worst, &s->outcome[i]);
     s->out->next_hop_failed = s->failed && !s->reached && !s->worst.permanent &&
-                              !s->rq->require_tls && s->worst.problem != PROBLEM_BUSY;
+                              !relay_insists(s->rq) && s->worst.problem != PROBLEM_BUSY;
     if (s->out->n_events)
         s->out->rua = find_rua(s->o, s->rq->domain, s->deadline, s->a);
     struct relay_try *tries = arena_array(s->a, s->out->n_tries, sizeof *tries);
