@@ -178,7 +178,7 @@ static int switch_key(struct call *c, const struct publish_identity *id)
         return refuse("%s", why);
     output_done(c->json, "certificate", slice_str(id->chain),
                 "%s and %s are replaced; `systemctl reload depesche` shows them. The old record "
-                "may go when twice its TTL has passed.\n",
+                "may go when twice its TTL has passed.",
                 id->chain, id->key);
     return DONE;
 }

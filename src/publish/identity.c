@@ -78,7 +78,10 @@ void publish_next_path(const char *key, const char *more, char out[PUBLISH_PATH]
 static enum error read_present(struct publish_identity *id, const char *host, char why[CONFIG_WHY])
 {
     autobuf pem = BUF_INIT(LIMIT_PEM_FILE);
-    enum error e = publish_read_file(id->chain, &pem, why);
+    enum error e = ERR_LIMIT;
+    snprintf(why, CONFIG_WHY, "%.400s: the path is too long", id->key);
+    if (strlen(id->chain) < PUBLISH_PATH_MOST && strlen(id->key) < PUBLISH_PATH_MOST)
+        e = publish_read_file(id->chain, &pem, why);
     if (e)
         return e;
     X509 *x = publish_read_certificate(buf_slice(&pem));

@@ -10,7 +10,8 @@ struct evp_pkey_st;
 
 /* --- identity.c --- */
 
-enum { PUBLISH_PATH = 1200 };
+/* The room for a file name, and how long one may be that something is appended to. */
+enum { PUBLISH_PATH = 1200, PUBLISH_PATH_MOST = PUBLISH_PATH - 16 };
 /* NULL: it is none. */
 struct x509_st *publish_read_certificate(struct slice pem);
 struct evp_pkey_st *publish_read_key(struct slice pem);

@@ -14,7 +14,7 @@
 
 static enum error fail(char why[CONFIG_WHY], const char *path)
 {
-    snprintf(why, CONFIG_WHY, "%s: %s", path, strerror(errno));
+    snprintf(why, CONFIG_WHY, "%.400s: %s", path, strerror(errno));
     return errno == EEXIST ? ERR_CONFLICT : ERR_IO;
 }
 
