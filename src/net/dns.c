@@ -112,7 +112,7 @@ enum error dns_start(struct dns *d)
     return ERR_IO;
 }
 
-static void stop_callers(struct dns *d)
+void dns_stop(struct dns *d)
 {
     pthread_mutex_lock(&d->lock);
     d->stopping = true;
@@ -127,7 +127,7 @@ void dns_free(struct dns *d)
 {
     if (!d)
         return;
-    stop_callers(d);
+    dns_stop(d);
     if (d->started) {
         (void)!write(d->stop_fd, &(uint64_t){1}, sizeof(uint64_t));
         pthread_join(d->taker, NULL);

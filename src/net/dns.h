@@ -44,6 +44,9 @@ must_use enum error dns_new(const struct dns_options *o, struct dns **out);
 /* Starts the resolver's threads; look-ups work from here on, before it all fail. Once, after the
  * last fork. ERR_IO: logged. Sends no packet, but runs one look-up through the whole resolver. */
 must_use enum error dns_start(struct dns *d);
+/* Look-ups that run, and all that come, end at once with DNS_FAILED: the role stops. Returns when
+ * nobody waits any more. Thread-safe. */
+void dns_stop(struct dns *d);
 /* Look-ups that still run end at once, with DNS_FAILED; after it nobody may use `d`. */
 void dns_free(struct dns *d);
 

@@ -337,8 +337,10 @@ static void stop_threads(struct outbound *o, int grace_ms)
     int64_t idle = clock_ms() + LIMIT_OUTBOUND_STOP_MS;
     while (o->threads && clock_ms() < idle)
         wait_until(o, &o->ended, idle);
-    if (o->threads)
+    if (o->threads) {
         dial_stop_all();
+        dns_stop(o->o.dns);
+    }
     while (o->threads)
         pthread_cond_wait(&o->ended, &o->lock);
     pthread_mutex_unlock(&o->lock);

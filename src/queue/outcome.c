@@ -64,11 +64,18 @@ static bool expired(const struct outcome_in *in)
     return in->now >= in->entry->created + in->times.give_up;
 }
 
-static int64_t next_attempt(const struct outcome_in *in, uint32_t attempts)
+/* Edge was too busy, or about to stop: it tried nothing. */
+static bool untried(const struct outcome_in *in, const struct relay_outcome_of *o)
+{
+    return in->result != NULL && o->problem == PROBLEM_BUSY && o->code == 0;
+}
+
+static int64_t next_attempt(const struct outcome_in *in, const struct relay_outcome_of *o,
+                            uint32_t attempts)
 {
     /* Edge was restarted, perhaps: that is quickly over. When it happens again it may be this very
      * message, and each attempt may have been a delivery. */
-    int64_t pause = in->result == NULL && attempts <= 1
+    int64_t pause = untried(in, o) || (in->result == NULL && attempts <= 1)
                         ? LIMIT_QUEUE_SOON_SECONDS
                         : outcome_pause(&in->times, attempts, in->jitter);
     int64_t at = in->now + pause, end = in->entry->created + in->times.give_up;
@@ -78,7 +85,7 @@ static int64_t next_attempt(const struct outcome_in *in, uint32_t attempts)
 static void decide_one(const struct outcome_in *in, size_t i, struct relay_outcome_of *o,
                        struct queue_recipient *r)
 {
-    r->attempts++;
+    r->attempts += !untried(in, o);
     r->next_attempt = in->now;
     if (o->outcome == RELAY_DELIVERED) {
         r->state = QUEUE_DELIVERED;
@@ -94,7 +101,7 @@ static void decide_one(const struct outcome_in *in, size_t i, struct relay_outco
         snprintf(o->status, sizeof o->status, "4.4.7");
     } else {
         r->state = QUEUE_WAITING;
-        r->next_attempt = next_attempt(in, r->attempts);
+        r->next_attempt = next_attempt(in, o, r->attempts);
     }
 }
 

@@ -126,7 +126,8 @@ static void check_row(const struct row *w)
     assert_int_equal(c->entry, 64);
     assert_int_equal(c->recipient.number, 3);
     assert_int_equal(c->recipient.state, w->state);
-    assert_int_equal(c->recipient.attempts, w->attempts + 1);
+    bool untried = !w->unknown && w->problem == PROBLEM_BUSY; /* edge did nothing */
+    assert_int_equal(c->recipient.attempts, w->attempts + !untried);
     assert_int_equal(out.end, w->end);
     assert_int_equal(out.left, w->state == QUEUE_WAITING);
     if (w->state == QUEUE_WAITING)
