@@ -16,10 +16,10 @@ from sending import PLAIN, World
 from test_processes import roles
 from world import Certificate, Sink
 
-KILLS = int(os.environ.get("DEPESCHE_SENDING_KILLS", "12"))
+KILLS = int(os.environ.get("DEPESCHE_SENDING_KILLS", "50"))
 LETTERS = 1000
-# An answer that was sent so shortly before a kill may not have become durable, on a busy machine.
-LOST_WITHIN = 2.0
+# Around a kill, answers are on their way: this side of it by the server's pause, that side until they are durable.
+LOST_WITHIN = 0.5
 
 
 class Counting(Sink):
@@ -97,9 +97,10 @@ def assert_all_there(world, acknowledged, kills, most_twice):
     twice = {n: taken[n] for n in acknowledged if len(taken[n]) > 1}
     for name, times in twice.items():
         for t in sorted(times)[:-1]:
-            assert any(t - 0.1 < k < t + LOST_WITHIN for k in kills), f"{name} came twice, and no answer was lost: {times}"
+            assert any(abs(k - t) < LOST_WITHIN for k in kills), f"{name} came twice, and no answer was lost: {times}"
     assert len(twice) <= most_twice, f"{len(twice)} of {len(acknowledged)} came twice"
-    print(f"{len(acknowledged)} letters, {len(kills)} kills, {len(twice)} came twice")
+    most = max(len(taken[n]) for n in acknowledged)
+    print(f"{len(acknowledged)} letters, {len(kills)} kills, {len(twice)} came more than once, at most {most} times")
 
 
 def test_kill_nine_in_the_middle_of_a_thousand_deliveries(world):
