@@ -257,11 +257,11 @@
 #define LIMIT_SIGNING_MS             2000 /* until changed keys sign */
 #define LIMIT_SIGNATURES             4    /* of one message */
 #define LIMIT_SIGNING_ARENA          (16 * 1024 * 1024)
-#define LIMIT_QUEUE_HOT         (32 * 1024 * 1024) /* messages accepted just now, kept in memory */
-#define LIMIT_QUEUE_HOT_MESSAGE (256 * 1024)
-#define LIMIT_QUEUE_HOT_CELLS   1024
-#define LIMIT_QUEUE_HOT_MS      30000
-#define LIMIT_QUEUE_GATHER_MS   5 /* results that come within are settled together */
+#define LIMIT_QUEUE_HOT              (32 * 1024 * 1024) /* messages accepted just now, kept in memory */
+#define LIMIT_QUEUE_HOT_MESSAGE      (256 * 1024)
+#define LIMIT_QUEUE_HOT_CELLS        1024
+#define LIMIT_QUEUE_HOT_MS           30000
+#define LIMIT_QUEUE_GATHER_MS        5     /* results that come within are settled together */
 #define LIMIT_QUEUE_DONE             20000 /* finished entries that are remembered */
 #define LIMIT_QUEUE_PROBE_SECONDS    900   /* until a destination that failed is tried again */
 #define LIMIT_QUEUE_LOOK_SECONDS     600   /* between two looks for what is too old */
@@ -319,7 +319,7 @@
 #define LIMIT_RESTART_MS    30000 /* the longest pause before a dead role is started again */
 #define LIMIT_FIREWALL_BANS 5000
 #define LIMIT_JOB_MS        (10 * 60 * 1000) /* a short job */
-#define LIMIT_CONTROL_MS    10000 /* one exchange on the control socket */
+#define LIMIT_CONTROL_MS    10000            /* one exchange on the control socket */
 #define LIMIT_CLI_ARENA     (256 * 1024 * 1024)
 
 #endif

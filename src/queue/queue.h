@@ -61,7 +61,7 @@ struct queue_notice {
 struct queue_options {
     struct store *store;
     struct memory *memory;
-    const struct providers *providers; /* must stay */
+    const struct providers *providers;        /* must stay */
     const struct queue_transport *transports; /* must stay */
     size_t n_transports;
     uint16_t port; /* of other servers; 0: 25 */
