@@ -336,7 +336,16 @@ static bool add_targets(struct run *r, size_t n)
     return true;
 }
 
-/* In whose domain a forward leaves: the recipient's that leads there. */
+/* The nearest domain of ours, from `domain` upwards; empty: there is none. */
+static struct slice nearest_of_ours(const struct run *r, struct slice domain)
+{
+    while (domain.n > 0 && !directory_domain_is_ours(r->service->directory, domain))
+        domain = slice_from(domain, slice_index(domain, '.') + 1);
+    return domain;
+}
+
+/* In whose domain a forward leaves: the recipient's that leads there. "postmaster" alone has none:
+ * then our host's, for bounces must come back to a domain that is served here. */
 static struct slice forward_domain(const struct run *r)
 {
     struct slice address = r->rq->recipients[0].address;
@@ -346,7 +355,10 @@ static struct slice forward_domain(const struct run *r)
             break;
         }
     size_t at = slice_rindex(address, '@');
-    return at < address.n ? slice_from(address, at + 1) : slice_str(r->service->host);
+    if (at < address.n)
+        return slice_from(address, at + 1);
+    struct slice host = slice_str(r->service->host), domain = nearest_of_ours(r, host);
+    return domain.n > 0 ? domain : host;
 }
 
 /* Does a message from outside show a sender of ours? Rewriting its envelope would make our own name
@@ -355,13 +367,7 @@ static bool claims_to_be_ours(struct run *r)
 {
     if (r->rq->may_relay)
         return false;
-    struct slice domain = dkim_from_domain(r->rq->raw, &r->arena);
-    while (domain.n > 0) {
-        if (directory_domain_is_ours(r->service->directory, domain))
-            return true;
-        domain = slice_from(domain, slice_index(domain, '.') + 1);
-    }
-    return false;
+    return nearest_of_ours(r, dkim_from_domain(r->rq->raw, &r->arena)).n > 0;
 }
 
 /* Everything that the store needs; false when memory's bound is hit. */

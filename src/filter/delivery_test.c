@@ -289,6 +289,12 @@ static void bounces_of_forwards_find_home(void **state)
     assert_int_equal(run_one(w, back, MESSAGE), DELIVERY_UNKNOWN);
     assert_int_equal(run_one(w, "SRS0=aaaaaaaa=aa=a.example=b@elsewhere.example", MESSAGE),
                      DELIVERY_NOT_OURS);
+    /* "postmaster" names no domain; the host's own, mx.example.org, is none that is served. */
+    assert_int_equal(directory_postmaster(w->directory, SLICE("operator@remote.example")), OK);
+    assert_int_equal(run_one(w, "postmaster", MESSAGE), DELIVERY_OK);
+    snprintf(back, sizeof back, "%s", queue(w).sender);
+    assert_true(slice_ends(slice_str(back), SLICE("=x@example.org")));
+    assert_int_equal(delivery_probe(&w->service, slice_str(back), 0, false), DELIVERY_OK);
 }
 
 /* What shows one of our own addresses as its author does not get our name in its envelope. */
