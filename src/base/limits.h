@@ -72,7 +72,8 @@
 #define LIMIT_SMTP_LIGHT      (1024 * 1024)
 /* What one address (IPv6: a /64) has of it for messages of more than LIMIT_SMTP_LIGHT. */
 #define LIMIT_SMTP_ADDRESS_SHARE (LIMIT_SMTP_IN_FLIGHT / 4)
-#define LIMIT_SMTP_FRONT_ROOM    4096 /* kept free in front of a submitted message */
+#define LIMIT_SMTP_SUBMIT_SMALL  (128 * 1024) /* a submitted message up to this needs no memfd */
+#define LIMIT_SMTP_FRONT_ROOM    4096         /* kept free in front of a submitted message */
 #define LIMIT_SMTP_COMPOSE_ARENA (4 * 1024 * 1024)
 #define LIMIT_SMTP_TRACE         8192 /* a Received field */
 
@@ -292,6 +293,7 @@
 #define LIMIT_PUBLISH_VALUE    (16 * 1024)   /* a record's value in a zone file */
 #define LIMIT_PUBLISH_LIST     (1024 * 1024) /* records, or findings, of one domain */
 #define LIMIT_PUBLISH_ZONE     (4 * 1024 * 1024)
+#define LIMIT_PUBLISH_CHECK_MS 60000 /* all look-ups of a domain, or of the host */
 #define LIMIT_PUBLISH_PROBE_MS 10000 /* one connection to a port of our own */
 #define LIMIT_PUBLISH_LINES    100   /* of a greeting or an answer there */
 #define LIMIT_PUBLISH_TLSA     LIMIT_DNS_RECORDS

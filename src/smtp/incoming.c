@@ -48,7 +48,7 @@ static void refuse(struct smtp_incoming *in, enum smtp_reply why)
     throw_away(in);
 }
 
-/* What is submitted is changed in its memfd, and keeps room in front for its new header. */
+/* What is submitted is changed where it lies, and keeps room in front for its new header. */
 static enum smtp_reply begin(struct smtp_session *s)
 {
     struct smtp_incoming *in = &s->in;
@@ -57,14 +57,12 @@ static enum smtp_reply begin(struct smtp_session *s)
         return REPLY_NO_ROOM;
     in->open = true;
     in->share = share_of(s->peer);
-    buf_init(&in->small, LIMIT_HANDOVER_SMALL);
+    buf_init(&in->small, s->face->submission ? LIMIT_SMTP_SUBMIT_SMALL : LIMIT_HANDOVER_SMALL);
     if (!s->face->submission)
         return REPLY_NONE;
     in->front = LIMIT_SMTP_FRONT_ROOM;
-    if (ipc_memfd("message", &in->fd) != OK || lseek(in->fd, (off_t)in->front, SEEK_SET) < 0) {
-        throw_away(in);
-        return REPLY_NO_ROOM;
-    }
+    memset(buf_room(&in->small, in->front), 0, in->front); /* within its limit */
+    buf_grew(&in->small, in->front);
     return REPLY_NONE;
 }
 
@@ -130,7 +128,7 @@ static void write_runs(const struct writer *w)
         refuse(in, REPLY_NO_ROOM);
         return;
     }
-    if (in->fd < 0 && in->small.n + w->bytes <= LIMIT_HANDOVER_SMALL) {
+    if (in->fd < 0 && in->small.n + w->bytes <= in->small.limit) {
         for (int i = 0; i < w->n; i++)
             buf_add(&in->small, slice_of(w->run[i].iov_base, w->run[i].iov_len));
     } else if (!write_memfd(w)) {

@@ -316,6 +316,8 @@ static enum smtp_reply message(struct smtp_session *s)
     size_t size = s->in.front + (size_t)s->in.size;
     if (s->in.size == 0)
         return REPLY_NO_FROM;
+    if (s->in.fd < 0)
+        return compose_and_deliver(s, s->in.small.p, size);
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, s->in.fd, 0);
     if (map == MAP_FAILED)
         return REPLY_NO_ROOM;
