@@ -1,6 +1,14 @@
 /* What is published, compared with what should be: record by record. What comes from the DNS is
  * untrusted and goes into findings as it is; whoever prints them cleans it. */
+#include "base/clock.h"
 #include "publish/publish_private.h"
+
+void findings_init(struct findings *f, struct arena *a)
+{
+    *f = (struct findings){.a = a,
+                           .list = BUF_INIT(LIMIT_PUBLISH_LIST),
+                           .deadline = clock_ms() + LIMIT_PUBLISH_CHECK_MS};
+}
 
 void findings_add(struct findings *f, struct publish_finding x)
 {
@@ -318,7 +326,7 @@ static void compare_record(struct findings *f, struct dns *dns, const struct pub
 {
     struct comparison c = {.f = f, .a = f->a, .in = in, .r = r};
     enum dns_type ask = r->type == DNS_CNAME ? DNS_A : r->type;
-    dns_lookup(dns, r->name, ask, 0, f->a, &c.answer);
+    dns_lookup(dns, r->name, ask, f->deadline, f->a, &c.answer);
     c.found = (struct publish_finding){
         .what = arena_printf(f->a, "%s %.*s", publish_type_name(r->type), SLICE_FMT(r->name)),
         .need = need_of(&c),
@@ -359,7 +367,7 @@ void publish_compare(struct findings *f, struct dns *dns, const struct publish_i
 static void check_signed(struct findings *f, struct dns *dns, struct slice domain)
 {
     struct dns_answer answer;
-    dns_lookup(dns, domain, DNS_MX, 0, f->a, &answer);
+    dns_lookup(dns, domain, DNS_MX, f->deadline, f->a, &answer);
     bool told = answer.status != DNS_FAILED && dns_validates(dns);
     findings_add(f, (struct publish_finding){
                         .what = arena_printf(f->a, "DNSSEC %.*s.", SLICE_FMT(domain)),
@@ -377,7 +385,7 @@ static void check_signed(struct findings *f, struct dns *dns, struct slice domai
 enum error publish_check_domain(const struct publish_input *in, struct dns *dns, struct arena *a,
                                 struct publish_finding **out, size_t *n)
 {
-    struct findings f = {.a = a, .list = BUF_INIT(LIMIT_PUBLISH_LIST)};
+    struct findings f;
     struct publish_record *r;
     size_t count;
     char domain[LIMIT_DOMAIN + 1];
@@ -386,6 +394,7 @@ enum error publish_check_domain(const struct publish_input *in, struct dns *dns,
         e = mail_domain_parse(in->domain, domain);
     if (e)
         return e;
+    findings_init(&f, a);
     publish_compare(&f, dns, in, r, count);
     check_signed(&f, dns, arena_dup(a, slice_str(domain)));
     return findings_take(&f, out, n);

@@ -41,7 +41,7 @@ static bool leads_back(struct host *h, struct slice name, struct ip ip)
 {
     struct dns_answer answer;
     struct ip found;
-    dns_lookup(h->dns, name, ip_is_v4(ip) ? DNS_A : DNS_AAAA, 0, h->a, &answer);
+    dns_lookup(h->dns, name, ip_is_v4(ip) ? DNS_A : DNS_AAAA, h->f.deadline, h->a, &answer);
     for (size_t i = 0; answer.status == DNS_OK && i < answer.n; i++)
         if (dns_read_ip(answer.record[i], &found) == OK && ip_eq(found, ip))
             return true;
@@ -82,7 +82,7 @@ static void check_reverse(struct host *h, struct ip ip)
     char text[IP_TEXT];
     struct dns_answer answer;
     ip_print(ip, text);
-    dns_lookup(h->dns, dns_reverse_name(ip, h->a), DNS_PTR, 0, h->a, &answer);
+    dns_lookup(h->dns, dns_reverse_name(ip, h->a), DNS_PTR, h->f.deadline, h->a, &answer);
     struct publish_finding f = {
         .what = arena_printf(h->a, "FCrDNS %s", text),
         .need = PUBLISH_MUST,
@@ -109,7 +109,7 @@ static void check_addresses(struct host *h, enum dns_type type, enum publish_nee
     autobuf found = BUF_INIT(LIMIT_PUBLISH_VALUE);
     struct ip ip[LIMIT_DNS_RECORDS];
     size_t n = 0;
-    dns_lookup(h->dns, h->name, type, 0, h->a, &answer);
+    dns_lookup(h->dns, h->name, type, h->f.deadline, h->a, &answer);
     for (size_t i = 0; answer.status == DNS_OK && i < answer.n && n < LIMIT_DNS_RECORDS; i++)
         if (dns_read_ip(answer.record[i], &ip[n]) == OK) {
             char text[IP_TEXT];
@@ -283,8 +283,8 @@ static bool has_type(const struct publish_record *r, size_t n, enum dns_type typ
 
 static enum error check_host(struct host *h, const struct publish_record *r, size_t n)
 {
-    dns_lookup(h->dns, arena_printf(h->a, "_25._tcp.%.*s", SLICE_FMT(h->name)), DNS_TLSA, 0, h->a,
-               &h->tlsa);
+    dns_lookup(h->dns, arena_printf(h->a, "_25._tcp.%.*s", SLICE_FMT(h->name)), DNS_TLSA,
+               h->f.deadline, h->a, &h->tlsa);
     publish_compare(&h->f, h->dns, h->in, r, n);
     check_addresses(h, DNS_A, PUBLISH_MUST, has_type(r, n, DNS_A));
     check_addresses(h, DNS_AAAA, PUBLISH_SHOULD, has_type(r, n, DNS_AAAA));
@@ -297,14 +297,11 @@ enum error publish_check_host(const struct publish_input *in, struct dns *dns,
                               struct slice authorities, struct arena *a,
                               struct publish_finding **out, size_t *n)
 {
-    struct host h = {.f = {.a = a, .list = BUF_INIT(LIMIT_PUBLISH_LIST)},
-                     .a = a,
-                     .dns = dns,
-                     .in = in,
-                     .name = slice_str(in->config->host)};
+    struct host h = {.a = a, .dns = dns, .in = in, .name = slice_str(in->config->host)};
     struct publish_record *r;
     size_t count;
     char why[CONFIG_WHY];
+    findings_init(&h.f, a);
     enum error e = publish_host_records(in, a, &r, &count);
     if (!e)
         e = tls_client_new(TLS_MODERN, authorities, &h.client, why, sizeof why);
@@ -343,9 +340,10 @@ static bool fulfilled(const struct publish_finding *f, size_t n, const char *kin
 enum error publish_check_providers(const struct publish_finding *f, size_t n_f, struct arena *a,
                                    struct publish_finding **out, size_t *n)
 {
-    struct findings list = {.a = a, .list = BUF_INIT(LIMIT_PUBLISH_LIST)};
+    struct findings list;
     bool reverse = fulfilled(f, n_f, "FCrDNS"), dkim = fulfilled(f, n_f, "DKIM"),
          spf = fulfilled(f, n_f, "SPF");
+    findings_init(&list, a);
     findings_add(&list, (struct publish_finding){
                             .what = SLICE("Deutsche Telekom (t-online.de)"),
                             .state = reverse ? PUBLISH_UNKNOWN : PUBLISH_WRONG,

@@ -54,8 +54,10 @@ must_use bool publish_probe(enum config_service service, const struct config_end
 
 struct findings {
     struct arena *a;
-    struct buf list; /* struct publish_finding each */
+    struct buf list;  /* struct publish_finding each */
+    int64_t deadline; /* of all look-ups (clock_ms()); what comes later is unknown */
 };
+void findings_init(struct findings *f, struct arena *a);
 void findings_add(struct findings *f, struct publish_finding x);
 /* Copies the list to the arena, frees the rest. */
 must_use enum error findings_take(struct findings *f, struct publish_finding **out, size_t *n);
