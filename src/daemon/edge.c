@@ -33,6 +33,8 @@ struct edge {
     struct dns *dns;
     struct tls_client *tls;
     struct outbound *outbound;
+    pthread_mutex_t taking; /* held while relays are taken or forgotten; guards: */
+    bool stopping;
     struct buf authorities; /* PEM; stays: fetching policies reads it again */
     struct arena arena;     /* what the resolver was told */
     unsigned looks;         /* at whether it validates */
@@ -76,10 +78,17 @@ static bool admit(void *service, struct ip peer)
 
 /* --- What mail wants sent --- */
 
+/* What comes while we stop is not begun: mail hears it by the connection's end. */
 static void relay(void *arg, uint64_t ticket, struct slice request, int memfd, struct slice small)
 {
     struct edge *e = arg;
-    outbound_relay(e->outbound, ticket, request, memfd, small);
+    pthread_mutex_lock(&e->taking);
+    bool take = !e->stopping;
+    if (take)
+        outbound_relay(e->outbound, ticket, request, memfd, small);
+    pthread_mutex_unlock(&e->taking);
+    if (!take && memfd >= 0)
+        (void)close(memfd);
 }
 
 static void relayed(void *arg, uint64_t ticket, const struct relay_result *r)
@@ -98,7 +107,10 @@ static void on_handover(void *arg, int fd)
 {
     struct edge *e = arg;
     log_info("handover.again");
-    outbound_forget(e->outbound);
+    pthread_mutex_lock(&e->taking);
+    if (!e->stopping)
+        outbound_forget(e->outbound);
+    pthread_mutex_unlock(&e->taking);
     handover_client_replace(e->handover, fd);
 }
 
@@ -245,12 +257,16 @@ static enum error edge_serve(struct edge *e, const struct role_start *start)
 
 int edge_main(const struct role_start *start)
 {
-    static struct edge edge = {.bans = {.lock = PTHREAD_RWLOCK_INITIALIZER}};
+    static struct edge edge = {.bans = {.lock = PTHREAD_RWLOCK_INITIALIZER},
+                               .taking = PTHREAD_MUTEX_INITIALIZER};
     enum error e = edge_serve(&edge, start);
     if (e) {
         log_error("edge.failed", log_text("error", error_name(e)));
         return 1;
     }
+    pthread_mutex_lock(&edge.taking);
+    edge.stopping = true;
+    pthread_mutex_unlock(&edge.taking);
     /* Its answers still go to mail, which stops after us. */
     outbound_free(edge.outbound, (int)start->config->stop_seconds * 1000);
     log_info("edge.stopped");
