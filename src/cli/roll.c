@@ -80,7 +80,10 @@ static const struct publish_identity *choose(struct call *c, const struct publis
     for (size_t i = 0; i < n; i++)
         if (!chain || strcmp(id[i].chain, chain) == 0)
             return &id[i];
-    refuse("%s: tls.certificate does not name it", chain ? chain : c->config->path);
+    if (chain)
+        refuse("%s: tls.certificate does not name it", chain);
+    else
+        refuse("%s: there is no TLS key; tls.certificate names none", c->config->path);
     return NULL;
 }
 

@@ -115,7 +115,9 @@ def test_a_damaged_key_is_found(here):
 
 
 def test_wrong_words(here):
-    assert here.run("key", "roll", check=False).returncode == 2
+    assert here.run("key", "roll", "example.org", check=False).returncode == 2, "domains have no TLS keys"
+    r = here.run("key", "roll", check=False)
+    assert r.returncode == 1 and "tls.certificate names none" in r.stderr
     for args in (["key", "roll", "--dkim", "else.example"], ["key", "list", "else.example"], ["key", "list", "no domain"]):
         r = here.run(*args, check=False)
         assert r.returncode == 1 and "not one of our domains" in r.stderr
