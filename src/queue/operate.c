@@ -237,7 +237,8 @@ static enum error operate_entry(struct operation *op, uint64_t id)
     struct queue_recipient *r = arena_array(&op->arena, e.n_recipients + 1, sizeof *r);
     if (r == NULL)
         return ERR_LIMIT;
-    memcpy(r, e.recipients, e.n_recipients * sizeof *r);
+    if (e.n_recipients > 0)
+        memcpy(r, e.recipients, e.n_recipients * sizeof *r);
     pthread_mutex_lock(&q->lock);
     for (size_t i = 0; i < e.n_recipients; i++)
         if (concerns(op, &e, &e.recipients[i]))
