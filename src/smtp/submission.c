@@ -292,8 +292,8 @@ static void put_trace(struct smtp_session *s, int64_t now, struct buf *out)
     trace_received(&trace, out);
 }
 
-/* `map` holds the front room and the message, for us alone: the new header is written so that it ends
- * where the body begins, and nothing of the body moves. */
+/* `map` holds the front room and the message, for us alone: the new header is written so that it
+ * ends where the body begins, and nothing of the body moves. */
 static enum smtp_reply compose_and_deliver(struct smtp_session *s, uint8_t *map, size_t size)
 {
     int64_t now = clock_wall();
