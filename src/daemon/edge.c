@@ -107,14 +107,25 @@ static void on_handover(void *arg, int fd)
 {
     struct edge *e = arg;
     log_info("handover.again");
+    /* First the new connection: what is still unread in the old one must not be taken after the
+     * forgetting. What comes by the new one before it is asked for again. */
+    handover_client_replace(e->handover, fd);
     pthread_mutex_lock(&e->taking);
     if (!e->stopping)
         outbound_forget(e->outbound);
     pthread_mutex_unlock(&e->taking);
-    handover_client_replace(e->handover, fd);
 }
 
 /* --- Does the resolver validate? --- */
+
+/* Again and again: mail hands nothing over before it has heard it once. */
+static void tell_health(void *arg)
+{
+    struct edge *e = arg;
+    char text[300];
+    dns_proof_text(e->dns, text, sizeof text);
+    handover_health(e->handover, dns_validates(e->dns), slice_str(text));
+}
 
 static void prove(void *arg)
 {
@@ -124,7 +135,7 @@ static void prove(void *arg)
     dns_proof_text(e->dns, text, sizeof text);
     log_event(good ? LOG_INFO : LOG_ERROR, good ? "dns.validates" : "dns.not_validating",
               LOG_FIELDS(log_text("proof", text)));
-    handover_health(e->handover, good, slice_str(text));
+    tell_health(e);
 }
 
 static void prove_soon(void *arg)
@@ -132,6 +143,8 @@ static void prove_soon(void *arg)
     struct edge *e = arg;
     if (e->looks++ % PROVE_EVERY == 0 || !dns_validates(e->dns))
         runtime_submit(e->role.runtime, prove, e);
+    else
+        runtime_submit(e->role.runtime, tell_health, e);
 }
 
 /* --- Start and end --- */
@@ -178,12 +191,17 @@ static enum error prepare(struct edge *e, const struct role_start *start)
     buf_init(&e->authorities, LIMIT_AUTHORITIES);
     enum error err = https_prepare();
     if (!err)
-        err = resolver_authorities(c, &e->authorities);
-    if (!err)
         err = resolver_options(c, &e->arena, &o);
     if (err)
         return err;
+    /* Without these mail still arrives, and leaves for whoever needs no proof of who he is. */
+    if (resolver_authorities(c, &e->authorities))
+        buf_reset(&e->authorities);
     o.scratch = scratch_folder(start);
+    err = dns_new(&o, &e->dns);
+    if (err != ERR_NOTFOUND)
+        return err;
+    o.anchor = "";
     return dns_new(&o, &e->dns);
 }
 

@@ -64,7 +64,7 @@ enum error handover_relay(struct handover_server *s, const struct relay_request 
     struct ticket mine;
     if (e == OK || !take_ticket(s, number, &mine))
         return OK; /* in the second case the connection ended: it is settled already */
-    return e == ERR_CLOSED || e == ERR_TIMEOUT ? e : ERR_AGAIN;
+    return e == ERR_IO ? ERR_AGAIN : e; /* no descriptor, no memory: not for ever */
 }
 
 /* --- Answers --- */

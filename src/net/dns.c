@@ -45,12 +45,18 @@ struct dns {
     size_t callers; /* inside of dns_lookup() */
     pthread_cond_t left;
 
+    bool anchored; /* there are keys to begin with */
     _Atomic bool validates;
     bool proved; /* some proof succeeded and none was refuted since */
     char proof[LIMIT_DNS_PROOF_TEXT];
 };
 
 /* --- Life --- */
+
+static bool can_prove(const struct dns *d)
+{
+    return d->known_good && d->known_bad && d->known_good[0] && d->known_bad[0];
+}
 
 enum error dns_new(const struct dns_options *o, struct dns **out)
 {
@@ -66,8 +72,13 @@ enum error dns_new(const struct dns_options *o, struct dns **out)
     d->stop_fd = -1;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->left, NULL);
-    atomic_init(&d->validates, true);
-    snprintf(d->proof, sizeof d->proof, "not proved yet");
+    d->anchored = o->anchor[0] != 0;
+    atomic_init(&d->validates, d->anchored);
+    snprintf(d->proof, sizeof d->proof, "%s",
+             !d->anchored   ? "there is no trust anchor (dns.anchor): nothing can be validated"
+             : can_prove(d) ? "not proved yet"
+                            : "validation is taken for granted: dns.known_good or dns.known_bad "
+                              "is empty");
     *out = d;
     return OK;
 }
@@ -406,8 +417,8 @@ bool dns_prove(struct dns *d)
 {
     static const char *const came[] = {"secure", "not signed", "bogus", "without answer"};
     const char *good = d->known_good, *bad = d->known_bad;
-    if (!good || !bad || !good[0] || !bad[0])
-        return true;
+    if (!d->anchored || !can_prove(d))
+        return d->anchored;
     enum worth g = worth_of(d, good), b = worth_of(d, bad);
     /* Only a wrong answer tells that validation does not work. Whoever can merely hold up these two
      * names must not be able to switch DANE off everywhere, once a proof has succeeded. */

@@ -20,7 +20,7 @@ struct dns_zone { /* a zone asked at servers of its own (split DNS, tests) */
 
 struct dns_options {
     /* Trust anchor: a file of DS or DNSKEY records. Read by dns_new() itself, so before a sandbox.
-     * "" : none, nothing is ever secure. */
+     * "" : none, nothing is ever secure, and validation counts as failing. */
     const char *anchor;
     /* A folder this process may write: the root's anchor is kept there (root.key) and follows RFC
      * 5011, starting from `anchor`, and again when that was installed later than the kept one was
