@@ -5,6 +5,8 @@
 #
 # DEPESCHE   the program (default ../build/depesche)
 #
+# SMARTHOST_PORT   where mail for others goes; else the kit's sink
+#
 # Everything stays at its default but the limits that would refuse the load. The accounts are made once,
 # by the ordinary command with the ordinary password hash, and kept for later runs.
 . "$(dirname "$0")/common.sh"
@@ -44,7 +46,7 @@ connections_per_address = 20000
 firewall = no
 
 [sending]
-smarthost = 127.0.0.1:$SINK_PORT
+smarthost = 127.0.0.1:${SMARTHOST_PORT:-$SINK_PORT}
 messages_per_hour = 0
 new_recipients_per_day = 0
 
