@@ -162,8 +162,9 @@ static void advise(const struct memory_demand *d, const char *domain)
     static const char *const means[DEMAND_COUNT] = {
         [DEMAND_NOTHING] = "Encrypted where the other side can, else in clear text.",
         [DEMAND_ENCRYPT] = "Encrypted, or the message waits.",
-        [DEMAND_VERIFY] = "Encrypted, to a server proven by DANE, MTA-STS or a certificate for one "
-                          "of mx_names; else the message waits.",
+        [DEMAND_VERIFY] =
+            ("Encrypted, to a server proven by DANE, MTA-STS or a certificate for one "
+             "of mx_names; else the message waits."),
         [DEMAND_DANE] = "Encrypted, to a server proven by DANE; else the message waits.",
     };
     printf("\n%s What the domain publishes itself (DANE, MTA-STS) comes on top.\n",
