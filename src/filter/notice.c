@@ -53,6 +53,15 @@ static struct slice reason(struct notice *t, const struct queue_notice_recipient
     return text;
 }
 
+/* How the message was transported. Where it was kept back, because the connection was not safe
+ * enough, nothing was: to tell how safe it was would read as if it had been sent like that. */
+static struct slice how_it_went(struct notice *t, const struct queue_notice_recipient *r)
+{
+    bool sent = t->n->kind == NOTICE_RELAYED || r->outcome.code;
+    return sent && r->security > SECURITY_NONE ? slice_str(security_text(r->security, t->german))
+                                               : SLICE("");
+}
+
 static void fill(struct notice *t, const struct queue_notice_recipient *r, struct dsn_recipient *to)
 {
     *to = (struct dsn_recipient){
@@ -64,8 +73,7 @@ static void fill(struct notice *t, const struct queue_notice_recipient *r, struc
         /* "550 5.1.1 no such user", as RFC 3464 2.3.6 wants it; else words of our own. */
         .diagnostic = r->outcome.code ? r->recipient->last_answer : SLICE(""),
         .reason = reason(t, r),
-        .security = r->security > SECURITY_NONE ? slice_str(security_text(r->security, t->german))
-                                                : SLICE(""),
+        .security = how_it_went(t, r),
         .will_retry_until = t->n->kind == NOTICE_DELAYED ? t->n->retry_until : 0,
     };
 }

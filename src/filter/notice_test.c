@@ -162,7 +162,7 @@ static void test_expired(void **state)
                                              .answer = SLICE("come back later")};
     assert_int_equal(give(w, &entry, &to, outcome), OK);
     struct buf text = received(w);
-    assert_true(says(&text, problem_text(PROBLEM_EXPIRED, true)));
+    assert_true(says(&text, problem_text(PROBLEM_EXPIRED, true) + 1));
     assert_true(says(&text, problem_text(PROBLEM_NO_TLS, true)));
     assert_true(says(&text, "\r\nStatus: 4.4.7\r\n"));
     assert_true(says(&text, "\r\nDiagnostic-Code: smtp;451 4.7.1 come back later\r\n"));

@@ -190,9 +190,14 @@ static size_t count_clean(const struct dsn *d)
 
 /* A whole message may be given back when no line of it can be taken for the boundary, which is
  * random, and its size is bounded. */
+bool dsn_gives_whole(const struct dsn *d)
+{
+    return d->give_back == DSN_FULL && d->raw.n <= LIMIT_REPORT_FULL;
+}
+
 static void fill_third(const struct dsn *d, struct part *p)
 {
-    if (d->give_back == DSN_FULL && d->raw.n <= LIMIT_REPORT_FULL) {
+    if (dsn_gives_whole(d)) {
         p->type = "message/rfc822";
         buf_add(&p->text, d->raw);
     } else {
@@ -201,9 +206,7 @@ static void fill_third(const struct dsn *d, struct part *p)
     }
     bool utf8 = !ascii_only(slice_sub(d->raw, 0, header_length(d->raw))) && utf8_valid(d->raw);
     if (utf8)
-        p->type = d->give_back == DSN_FULL && d->raw.n <= LIMIT_REPORT_FULL
-                      ? "message/global"
-                      : "message/global-headers";
+        p->type = dsn_gives_whole(d) ? "message/global" : "message/global-headers";
 }
 
 enum error dsn_make(const struct dsn *d, struct buf *out)

@@ -17,8 +17,8 @@ static const struct wording wordings[] = {
       "Ihre Nachricht konnte nicht zugestellt werden an:"}},
     {DSN_DELAYED,
      {"Your message is delayed", "Ihre Nachricht verzögert sich"},
-     {"Your message is still on its way to the following address. There is nothing to do for you, "
-      "and\r\nno need to send it again: we keep trying.",
+     {"Your message is still on its way to the following address. You need do nothing, and need "
+      "not\r\nsend it again: we keep trying.",
       "Ihre Nachricht ist noch unterwegs zu der folgenden Adresse. Sie müssen nichts tun und "
       "sie\r\n"
       "nicht noch einmal senden: Wir versuchen es weiter."}},
@@ -54,36 +54,66 @@ const char *dsn_subject(const struct dsn *d)
     return "";
 }
 
-/* A line of text from elsewhere, indented; what is not text becomes '?'. */
-static void put_line(const char *lead, struct slice text, struct buf *out)
+/* Text from elsewhere; what is not text becomes '?'. */
+static void put_clean(struct slice text, struct buf *out)
 {
     bool utf8 = utf8_valid(text);
-    buf_str(out, lead);
     for (size_t i = 0; i < text.n; i++)
         buf_byte(out, text.p[i] < ' ' || text.p[i] == 127 || (!utf8 && text.p[i] > 127)
                           ? '?'
                           : text.p[i]);
+}
+
+static void put_line(const char *lead, struct slice text, const char *end, struct buf *out)
+{
+    buf_str(out, lead);
+    put_clean(text, out);
+    buf_str(out, end);
     buf_lit(out, "\r\n");
+}
+
+/* Reasons are phrases ("the mailbox is full") or sentences; people read sentences. */
+static void put_reason(const char *lead, struct slice reason, struct buf *out)
+{
+    buf_str(out, lead);
+    if (reason.p[0] >= 'a' && reason.p[0] <= 'z')
+        buf_byte(out, (uint8_t)(reason.p[0] - 'a' + 'A'));
+    else
+        put_clean(slice_sub(reason, 0, 1), out);
+    put_clean(slice_from(reason, 1), out);
+    buf_str(out, reason.p[reason.n - 1] == '.' ? "\r\n" : ".\r\n");
+}
+
+/* "22.11.2026, 17:35 (+0100)", or as in a header for whoever reads English. */
+static void put_time(int64_t at, bool german, struct buf *out)
+{
+    int zone = date_local_zone(at), east = zone < 0 ? -zone : zone;
+    if (!german) {
+        date_print_rfc5322((struct date){at, (int16_t)zone}, out);
+        return;
+    }
+    struct civil c = date_to_civil(at + (int64_t)zone * 60);
+    buf_printf(out, "%u.%u.%d, %02u:%02u Uhr (%c%02d%02d)", c.day, c.month, (int)c.year, c.hour,
+               c.minute, zone < 0 ? '-' : '+', east / 60, east % 60);
 }
 
 static void put_recipient(const struct dsn *d, const struct dsn_recipient *x, struct buf *out)
 {
     const bool de = d->german;
-    put_line("    ", x->address, out);
+    put_line("    ", x->address, "", out);
     if (x->reason.n)
-        put_line(de ? "        Grund: " : "        Reason: ", x->reason, out);
+        put_reason(de ? "        Grund: " : "        Reason: ", x->reason, out);
     if (x->remote_mta.n && x->diagnostic.n) {
-        put_line(de ? "        Antwort von " : "        Answer of ", x->remote_mta, out);
-        put_line("            ", x->diagnostic, out);
+        put_line(de ? "        Antwort von " : "        Answer from ", x->remote_mta, ":", out);
+        put_line("            ", x->diagnostic, "", out);
     } else if (x->diagnostic.n) {
-        put_line(de ? "        Antwort: " : "        Answer: ", x->diagnostic, out);
+        put_line(de ? "        Antwort: " : "        Answer: ", x->diagnostic, "", out);
     }
     if (x->security.n)
-        put_line(de ? "        Übertragung: " : "        Transport: ", x->security, out);
+        put_line(de ? "        Übertragung: " : "        Transport: ", x->security, "", out);
     if (x->will_retry_until) {
         buf_str(out, de ? "        Wir versuchen es bis " : "        We try until ");
-        date_print_rfc5322((struct date){x->will_retry_until, date_local_zone(x->will_retry_until)},
-                           out);
+        put_time(x->will_retry_until, de, out);
         buf_lit(out, "\r\n");
     }
 }
@@ -100,6 +130,17 @@ static void put_action(const struct dsn *d, const struct wording *w, struct buf 
             put_recipient(d, &d->recipient[i], out);
 }
 
+static void put_attached(bool german, bool whole, struct buf *out)
+{
+    buf_str(out,
+            german ? "\r\nIm Anhang stehen technische Angaben und " : "\r\nTechnical details and ");
+    if (german)
+        buf_str(out, whole ? "Ihre Nachricht.\r\n" : "der Kopf Ihrer Nachricht.\r\n");
+    else
+        buf_str(out, whole ? "your message are attached.\r\n"
+                           : "the header of your message are attached.\r\n");
+}
+
 void dsn_human(const struct dsn *d, struct buf *out)
 {
     const bool de = d->german;
@@ -112,8 +153,7 @@ void dsn_human(const struct dsn *d, struct buf *out)
         buf_str(out, de ? "\r\nOb sie gelesen wurde, ist damit nicht gesagt.\r\n"
                         : "\r\nThis does not mean that it has been read.\r\n");
     if (has_action(d, DSN_FAILED))
-        buf_str(out, de ? "\r\nDie Angaben für Fachleute und Ihre Nachricht hängen an.\r\n"
-                        : "\r\nDetails for experts and your message are attached.\r\n");
+        put_attached(de, dsn_gives_whole(d), out);
 }
 
 /* By subject and detail alone ("1.1" of "5.1.1"): whether it is for good is told elsewhere. */

@@ -6,6 +6,8 @@
 
 /* Can stand between < and > in a field. */
 bool dsn_clean_address(struct slice s);
+/* The message comes back whole, and not its header alone. */
+bool dsn_gives_whole(const struct dsn *d);
 /* UTF-8; of the gravest action among the recipients. */
 const char *dsn_subject(const struct dsn *d);
 /* The first part: what happened to whom, and why. CRLF lines. */

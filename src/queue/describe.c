@@ -127,6 +127,29 @@ static void put_told(const struct queue_entry *e, const struct queue_recipient *
         buf_lit(out, "  the sender was told of the delay\n");
 }
 
+/* What was reached before stands in the way: the other side has less than that now. What its domain
+ * itself announces, and a server that does not answer, no word of the operator mends. */
+static bool ratchet_holds(const struct relay_trail *t)
+{
+    if (t->source != SOURCE_RATCHET && t->source != SOURCE_RATCHET_TLS)
+        return false;
+    switch (t->problem) {
+    case PROBLEM_NO_TLS:
+    case PROBLEM_TLS_REFUSED:
+    case PROBLEM_HANDSHAKE:
+    case PROBLEM_CERT_UNTRUSTED:
+    case PROBLEM_CERT_EXPIRED:
+    case PROBLEM_CERT_NAME:
+    case PROBLEM_CERT_BAD:
+    case PROBLEM_DANE_MISSING:
+    case PROBLEM_DANE_UNUSABLE:
+    case PROBLEM_TOO_WEAK:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void put_demand(const struct relay_trail *t, struct slice domain, bool waits,
                        struct buf *out)
 {
@@ -148,7 +171,7 @@ static void put_demand(const struct relay_trail *t, struct slice domain, bool wa
     };
     if (t->demand > DEMAND_NOTHING && t->demand < DEMAND_COUNT && t->source < SOURCE_COUNT)
         buf_printf(out, "  demanded: %s, %s\n", what[t->demand], who[t->source]);
-    if (waits && (t->source == SOURCE_RATCHET || t->source == SOURCE_RATCHET_TLS)) {
+    if (waits && ratchet_holds(t)) {
         buf_lit(out, "  if it is known to have less now: `depesche queue policy ");
         put_clean(domain, out);
         buf_lit(out, " --allow-weaker`, then `depesche queue retry`\n");
@@ -169,7 +192,7 @@ static void put_try(const struct relay_try *y, struct buf *out)
     buf_printf(out, ": %s",
                y->problem == PROBLEM_NONE ? "it was handed over here"
                                           : problem_text(y->problem, false));
-    if (y->security > SECURITY_NONE)
+    if (y->security > SECURITY_NONE && y->problem != PROBLEM_NO_TLS)
         buf_printf(out, "; %s", security_text(y->security, false));
     if (y->detail.n > 0) {
         buf_lit(out, " [");

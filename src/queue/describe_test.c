@@ -100,12 +100,31 @@ static void explanations(void **state)
     explained(&e, &r, &t,
               "waiting: attempt 3 at 2026-11-22T13:00:00Z\n"
               "  last attempt at 2026-11-22T11:59:00Z: the other side offered no encryption\n"
-              "    mx1.gmx.example (192.0.2.1): the other side offered no encryption; not "
-              "encrypted\n"
+              "    mx1.gmx.example (192.0.2.1): the other side offered no encryption\n"
               "    the domain: the name servers of the recipient's domain gave no answer, or only "
               "an error [SERV?FAIL]\n"
               "  demanded: encryption, and a server that is confirmed, by the list of providers\n"
               "  the sender was told of the delay\n");
+    /* The operator's word helps against what was reached before, and against nothing else. */
+    e.n_recipients = 0;
+    r = (struct queue_recipient){
+        .address = SLICE("ann@gmx.example"), .state = QUEUE_WAITING, .next_attempt = NOW};
+    t = (struct relay_trail){.at = NOW,
+                             .problem = PROBLEM_NO_TLS,
+                             .demand = DEMAND_ENCRYPT,
+                             .source = SOURCE_RATCHET_TLS};
+    explained(&e, &r, &t,
+              "waiting for the first attempt\n"
+              "  last attempt at 2026-11-22T12:00:00Z: the other side offered no encryption\n"
+              "  demanded: encryption, because it had encryption within the last 30 days\n"
+              "  if it is known to have less now: `depesche queue policy gmx.example "
+              "--allow-weaker`, then `depesche queue retry`\n");
+    t.problem = PROBLEM_DANE_MISMATCH;
+    explained(&e, &r, &t,
+              "waiting for the first attempt\n"
+              "  last attempt at 2026-11-22T12:00:00Z: the other server's certificate is not the "
+              "one that its domain announces (DANE)\n"
+              "  demanded: encryption, because it had encryption within the last 30 days\n");
     t = (struct relay_trail){.at = NOW,
                              .security = SECURITY_DANE,
                              .host = SLICE("mx.example.net"),
