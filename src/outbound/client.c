@@ -226,6 +226,24 @@ static enum error answer(struct client *c, const char *before, struct slice secr
     return e;
 }
 
+/* Servers repeat what they did not understand, and answers go to logs, to people and into reports:
+ * one that has the secret in it, plain or in base64, is forgotten but for its code. */
+static void forget_secret(struct client *c, struct slice secret)
+{
+    struct slice text = buf_slice(&c->reply.text);
+    struct buf encoded = BUF_INIT(SECRET_ROOM);
+    if (secret.n == 0)
+        return;
+    buf_room(&encoded, SECRET_ROOM);
+    base64_encode(secret, &encoded);
+    if (slice_find(text, secret) < text.n || slice_find(text, buf_slice(&encoded)) < text.n) {
+        mem_wipe(c->reply.text.p, c->reply.text.n);
+        buf_reset(&c->reply.text);
+        buf_lit(&c->reply.text, "(the answer repeats the password)");
+    }
+    buf_wipe(&encoded);
+}
+
 /* The server asks for the next piece of the exchange. */
 static bool asked_on(const struct client *c)
 {
@@ -251,6 +269,7 @@ static enum error login_plain(struct client *c, struct slice user, struct slice 
         if (e == OK && asked_on(c))
             e = answer(c, "", buf_slice(&message), why);
     }
+    forget_secret(c, buf_slice(&message));
     buf_wipe(&message);
     return e;
 }
@@ -278,6 +297,7 @@ enum error client_login(struct client *c, struct slice user, struct slice passwo
     }
     enum error e = c->ehlo.auth_plain ? login_plain(c, user, password, why)
                                       : login_login(c, user, password, why);
+    forget_secret(c, password);
     if (e != OK)
         return e;
     if (refused(c)) {

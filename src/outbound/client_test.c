@@ -145,6 +145,28 @@ static void logins(void **state)
     }
 }
 
+/* Whoever reads the log, or a report, must not find it there. */
+static void a_password_that_is_repeated_is_forgotten(void **state)
+{
+    static const char *const script[] = {
+        TLS_WITH("AUTH PLAIN") "< AUTH PLAIN *\n> 535 5.7.8 no: PLAIN AGFubmEAZ2VoZWlt\n< QUIT\n",
+        TLS_WITH("AUTH PLAIN") "< AUTH PLAIN *\n> 250-AGFubmEAZ2VoZWlt\n> 250 x\nhang\n",
+        TLS_WITH("AUTH LOGIN") "< AUTH LOGIN\n> 334 \n< YW5uYQ==\n> 334 \n< Z2VoZWlt\n"
+                               "> 535-what is Z2VoZWlt\n> 535 Z2VoZWlt\n< QUIT\n",
+        TLS_WITH("AUTH PLAIN") "< AUTH PLAIN *\n> 535 geheim is wrong\n< QUIT\n",
+    };
+    for (size_t i = 0; i < sizeof script / sizeof *script; i++) {
+        struct world *w = *state;
+        meet(w, script[i], PATIENCE_MS);
+        assert_int_equal(start_tls(w), OK);
+        assert_int_not_equal(client_login(w->client, SLICE("anna"), SLICE("geheim"), &w->why), OK);
+        assert_null(strstr(w->why.text, "Z2VoZWlt"));
+        assert_null(strstr(w->why.text, "geheim"));
+        assert_non_null(strstr(w->why.text, "repeats"));
+        must_have_followed(w);
+    }
+}
+
 static void no_login_in_clear_text(void **state)
 {
     struct world *w = *state;
@@ -177,6 +199,7 @@ int main(void)
         TEST(tls_forgets_even_without_ehlo),
         TEST(tls_that_does_not_come),
         TEST(logins),
+        TEST(a_password_that_is_repeated_is_forgotten),
         TEST(no_login_in_clear_text),
         TEST(a_long_password_waits),
     };
