@@ -138,6 +138,9 @@ static void text_is_clean(void **state)
         {"550 c1 \xc2\x9b", "c1 "},
         {"550 line\xe2\x80\xa8separator", "lineseparator"},
         {"550 turned\xe2\x80\xae round", "turned round"},
+        {"550 hid\xf3\xa0\x81\x81"
+         "den\xd8\x9c tags",
+         "hidden tags"},
         {"550 cut \xe2\x82", "cut ?"},
     };
     struct reply r;
