@@ -25,10 +25,11 @@
 #ifndef DEPESCHE_OUTBOUND_SECURITY_H
 #define DEPESCHE_OUTBOUND_SECURITY_H
 
+#include "base/limits.h"
 #include "outbound/route.h"
 #include "outbound/sts.h"
 
-#define SECURITY_TLSA 32 /* LIMIT: records of one host that are looked at */
+#define SECURITY_TLSA LIMIT_DNS_RECORDS /* of one host that are looked at: all of an answer */
 
 struct security_plan {
     enum problem problem; /* not NONE: this host is not tried now */

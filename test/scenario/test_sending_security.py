@@ -30,6 +30,7 @@ def world(tmp_path_factory):
     w.host("taold", tlsa=[ta.tlsa(2, 1, 1, of=ca)], server=w.sink(ca.issue("mx-taold.signed.example", expired=True)))
     w.host("pkix", tlsa=["1 1 1 " + "00" * 32, "3 9 1 " + "00" * 32, "3 1 1 0011"], server=w.sink(alone))
     w.host("pkixclear", tlsa=["0 0 1 " + "00" * 32], server=w.sink())
+    w.host("crowd", tlsa=[f"3 1 1 {k:064x}" for k in range(60)] + [good.tlsa()], server=w.sink(good))
     w.host("roll", tlsa=[other.tlsa(), good.tlsa()], server=w.sink(good))
     w.host("noclear", tlsa=[good.tlsa()], server=w.sink())
     w.host("slow", tlsa=[good.tlsa()], server=w.sink(good))
@@ -69,7 +70,8 @@ def test_dane_verified_to_postfix_and_signed_twice(world):
 
 
 @pytest.mark.parametrize("name,words", [
-    ("old", ["DANE"]), ("alone", ["DANE"]), ("ta", ["DANE"]), ("tafull", ["DANE"]), ("roll", ["DANE"]), ("alias", ["DANE"])])
+    ("old", ["DANE"]), ("alone", ["DANE"]), ("ta", ["DANE"]), ("tafull", ["DANE"]), ("roll", ["DANE"]), ("crowd", ["DANE"]),
+    ("alias", ["DANE"])])
 def test_dane_that_holds(world, name, words):
     world.send(f"a@{name}.signed.example")
     world.delivered(f"a@{name}.signed.example", *words)
