@@ -35,6 +35,8 @@ enum error resolver_options(const struct config *c, struct arena *a, struct dns_
 enum error resolver_authorities(const struct config *c, struct buf *out)
 {
     enum error e = c->tls_ca[0] ? file_read(c->tls_ca, out) : OK;
+    if (!e && c->tls_ca[0] && out->n == 0)
+        e = ERR_INPUT; /* without authorities nobody could be verified, and nobody would say why */
     if (e)
         log_error("tls.no_authorities", log_text("file", c->tls_ca),
                   log_text("error", error_name(e)),

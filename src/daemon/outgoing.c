@@ -53,6 +53,9 @@ static enum error read_password(const struct config *c, char out[LIMIT_PASSWORD 
         (void)slice_line(&rest, &line);
     if (!e)
         e = slice_cstr(line, out, LIMIT_PASSWORD + 1);
+    if (!e && c->smarthost_user[0] && !out[0])
+        e = ERR_NOTFOUND; /* a login without one fails at each attempt, and in the end bounces all
+                           */
     if (e)
         log_error("smarthost.no_password", log_text("file", c->smarthost_password_file),
                   log_text("error", error_name(e)));

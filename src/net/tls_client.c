@@ -40,17 +40,20 @@ static SSL_CTX *context_new(enum tls_profile profile)
     return ctx;
 }
 
-/* False: something in it is no certificate. */
+/* False: something in it is no certificate, or nothing is one. */
 static bool add_authorities(X509_STORE *store, struct slice pem)
 {
     BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
     bool good = in != NULL;
+    size_t n = 0;
     X509 *x = NULL;
     while (good && (x = PEM_read_bio_X509(in, NULL, NULL, NULL))) {
         good = X509_STORE_add_cert(store, x) == 1;
         X509_free(x);
+        n++;
     }
-    good = good && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE; /* the end */
+    good =
+        good && n > 0 && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE; /* the end */
     ERR_clear_error();
     BIO_free(in);
     return good;

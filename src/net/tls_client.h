@@ -10,8 +10,9 @@
 
 struct tls_client;
 
-/* ca_pem: certificates of the authorities known (PKIX), in memory; empty: none is. Not kept. On an
- * error `why` says what is wrong. Single objects may be used by many threads. */
+/* ca_pem: certificates of the authorities known (PKIX), in memory; empty: none is. Not kept.
+ * ERR_INPUT: it is not empty, and holds none or a broken one; `why` says what is wrong. Single
+ * objects may be used by many threads. */
 must_use enum error tls_client_new(enum tls_profile profile, struct slice ca_pem,
                                    struct tls_client **out, char *why, size_t why_size);
 void tls_client_free(struct tls_client *t);

@@ -559,6 +559,8 @@ static void test_authorities(void **state)
     struct tls_client *t;
     assert_int_equal(tls_client_new(TLS_MODERN, slice_str(broken), &t, why, sizeof why), ERR_INPUT);
     assert_non_null(strstr(why, "authorities"));
+    assert_int_equal(tls_client_new(TLS_MODERN, SLICE("no certificates\n"), &t, why, sizeof why),
+                     ERR_INPUT);
     assert_int_equal(tls_client_new(TLS_MODERN, SLICE_NONE, &t, why, sizeof why), OK);
     SSL_CTX *ctx = server_of(GOOD, (const enum who[2]){INTER, ROOT});
     struct slice name = SLICE(HOST);

@@ -1,11 +1,12 @@
 """Where mail goes when it does not go to the MX: smart host and transports, with a login or without; and what the way
 there may look like."""
 import base64
+import subprocess
 import time
 
 import pytest
 
-from conftest import message, wait_for
+from conftest import DEPESCHE, message, wait_for
 from sending import PLAIN, World
 from world import Certificate, address, configure
 
@@ -16,7 +17,8 @@ def asks_for_login(verb, arg):
     if verb == "AUTH":
         word = arg.split()[-1]
         right = base64.b64decode(word) == f"\0{LOGIN}\0{SECRET}".encode()
-        return b"235 2.7.0 ok\r\n" if right else b"535 5.7.8 no\r\n"
+        # Servers repeat what they did not like.
+        return b"235 2.7.0 ok\r\n" if right else f"535 5.7.8 no: AUTH {arg}\r\n".encode()
     return None
 
 
@@ -130,5 +132,23 @@ def test_a_login_that_is_refused_waits(world):
     (world.demo.dir / "secret").write_text("falsch\n")
     again(world)
     world.send(to("normal", "refused"))
-    world.deferred(to("normal", "refused"), "user name and password")
-    assert "falsch" not in world.demo.log.read_text()
+    why = world.deferred(to("normal", "refused"), "user name and password")["why"]
+    for secret in ("falsch", base64.b64encode(f"\0{LOGIN}\0falsch".encode()).decode()):
+        assert secret not in why and secret not in world.demo.log.read_text()
+
+
+@pytest.mark.parametrize("name,setting,words", [
+    ("secret", "sending__smarthost_password_file", "smarthost.no_password"),
+    ("ca.txt", "tls__ca", "the authorities' certificates cannot be read")])
+def test_a_file_without_what_it_is_for_is_told_at_the_start(world, name, setting, words):
+    world.demo.stop()
+    before, file = world.demo.config.read_text(), world.dir / name
+    file.write_text("\n")
+    configure(world.demo, **{setting: file})
+    try:
+        r = subprocess.run([DEPESCHE, "serve", "--config", str(world.demo.config)], capture_output=True, text=True,
+                           timeout=30)
+        assert r.returncode != 0 and words in r.stderr, r.stderr
+    finally:
+        world.demo.config.write_text(before)
+        world.demo.serve()
