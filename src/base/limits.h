@@ -265,6 +265,7 @@
 #define LIMIT_QUEUE_GATHER_MS        5     /* results that come within are settled together */
 #define LIMIT_QUEUE_DONE             20000 /* finished entries that are remembered */
 #define LIMIT_QUEUE_PROBE_SECONDS    900   /* until a destination that failed is tried again */
+#define LIMIT_QUEUE_UNTRIED          2     /* places of a destination that did not answer yet */
 #define LIMIT_QUEUE_LOOK_SECONDS     600   /* between two looks for what is too old */
 #define LIMIT_QUEUE_SOON_SECONDS     10    /* when nothing is known of an attempt */
 #define LIMIT_QUEUE_SETTLE           256   /* results that are settled together */

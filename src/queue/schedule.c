@@ -40,7 +40,8 @@ struct destination {
     uint32_t pos;          /* in the heap while it is closed, else SLAB_NONE */
     uint32_t flows;
     uint32_t parked_head, parked_tail;
-    uint32_t under_way, failing;
+    uint32_t under_way;
+    uint16_t failing, answered; /* answered: lately, and not failed since */
 };
 
 struct sender {
@@ -297,7 +298,13 @@ static void set_failing(struct schedule *s, struct destination *d, bool failing)
 
 static unsigned free_places(const struct schedule *s, const struct destination *d)
 {
-    unsigned limit = d->pos != SLAB_NONE ? 0 : d->failing ? 1 : s->o.per_destination;
+    unsigned limit = s->o.per_destination;
+    if (d->pos != SLAB_NONE)
+        limit = 0;
+    else if (d->failing)
+        limit = 1;
+    else if (!d->answered && limit > LIMIT_QUEUE_UNTRIED)
+        limit = LIMIT_QUEUE_UNTRIED;
     return limit > d->under_way ? limit - d->under_way : 0;
 }
 
@@ -611,9 +618,11 @@ static void destination_answered(struct schedule *s, uint32_t i, enum schedule_e
     int64_t probe = now + LIMIT_QUEUE_PROBE_SECONDS;
     bool failed_before = d->failing;
     if (end == SCHEDULE_FAILED) {
+        d->answered = false;
         set_failing(s, d, true);
         close_destination(s, i, at > now && at < probe ? at : probe, now);
     } else if (end == SCHEDULE_TOOK || end == SCHEDULE_DEFERRED) {
+        d->answered = true;
         set_failing(s, d, false);
         open_destination(s, d);
         if (failed_before && end == SCHEDULE_TOOK)

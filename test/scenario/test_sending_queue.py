@@ -26,6 +26,7 @@ def world(tmp_path_factory):
     w.sinks["back"] = w.sink(greeting=b"421 4.3.2 closed\r\n")
     w.sinks["slow"] = w.sink(delay=0.1)
     w.sinks["quick"] = w.sink()
+    w.sinks["silent"] = w.sink(greeting=b"")
     for name, sink in w.sinks.items():
         w.host(name, zone=PLAIN, server=sink)
     w.start(sending__retry_first="60s", sending__retry_most="60s", sending__connections="4")
@@ -148,6 +149,18 @@ def test_a_mailing_does_not_delay_a_letter(world):
     assert time.time() - begin < 2
     assert len(world.sinks["slow"].mails) < 250, "the mailing is over: this says nothing"
     world.demo.command("queue", "cancel", "--destination", "slow.plain.example")
+
+
+def test_servers_that_say_nothing_do_not_take_all_places(world):
+    """Each of the four connections would be lost for the five minutes that a greeting may take."""
+    world.send_many(6, "many@silent.plain.example", prefix="silent")
+    wait_for(lambda: world.sinks["silent"].sessions >= 2, 10, "connections to the silent one")
+    begin, before = time.time(), len(world.sinks["quick"].mails)
+    world.send("two@quick.plain.example", user="ben")
+    world.send("three@quick.plain.example")
+    wait_for(lambda: len(world.sinks["quick"].mails) == before + 2, 10, "the letters")
+    assert time.time() - begin < 3 and world.sinks["silent"].sessions == 2
+    world.demo.command("queue", "cancel", "--destination", "silent.plain.example")
 
 
 def test_connections_are_used_again(world):
