@@ -179,6 +179,13 @@ static int switch_key(struct call *c, const struct publish_identity *id)
     e = publish_switch(id, buf_slice(&chain), c->config->host, why);
     if (e)
         return refuse("%s", why);
+    if (strcmp(hash, id->next) != 0) {
+        output_done(c->json, "certificate", slice_str(id->chain),
+                    "%s is replaced, and its key stays: the chain is for that; `systemctl reload "
+                    "depesche` shows it.",
+                    id->chain);
+        return DONE;
+    }
     output_done(c->json, "certificate", slice_str(id->chain),
                 "%s and %s are replaced; `systemctl reload depesche` shows them. The old record "
                 "may go when twice its TTL has passed.",

@@ -2,6 +2,7 @@
 #include "cli/certificate.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "queue/providers.h"
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
@@ -38,12 +39,36 @@ static int check_certificates(const struct config *c)
     return DONE;
 }
 
+/* Says what of the files for sending would keep the server from starting. */
+static int check_sending(const struct config *c)
+{
+    char why[256];
+    struct providers *list;
+    const char *file = c->smarthost_password_file;
+    enum error e = providers_load(c->providers, &list, why, sizeof why);
+    if (e)
+        return refuse("%s: the list of providers cannot be read: %s", c->providers,
+                      why[0] ? why : error_name(e));
+    providers_free(list);
+    if (c->smarthost_user[0] && !c->smarthost.host[0])
+        return refuse("%s: sending.smarthost_user stands there without sending.smarthost", c->path);
+    if (c->smarthost_user[0] && !file[0])
+        return refuse("%s: sending.smarthost_user needs sending.smarthost_password_file", c->path);
+    if (file[0] && access(file, R_OK) != 0)
+        return refuse("%s: %s%s", file, strerror(errno),
+                      errno == EACCES ? "; run this as root"
+                                      : "; sending.smarthost_password_file names it");
+    return DONE;
+}
+
 int command_check(struct call *c)
 {
     static const char *const columns[] = {"section", "setting", "value", "changed"};
     if (!call_config(c))
         return REFUSED;
     int status = check_certificates(c->config);
+    if (status == DONE)
+        status = check_sending(c->config);
     if (status != DONE)
         return status;
     size_t n;

@@ -340,6 +340,7 @@ static bool fulfilled(const struct publish_finding *f, size_t n, const char *kin
 enum error publish_check_providers(const struct publish_finding *f, size_t n_f, struct arena *a,
                                    struct publish_finding **out, size_t *n)
 {
+    static const char *const good[] = {"no", "yes"};
     struct findings list;
     bool reverse = fulfilled(f, n_f, "FCrDNS"), dkim = fulfilled(f, n_f, "DKIM"),
          spf = fulfilled(f, n_f, "SPF");
@@ -354,15 +355,14 @@ enum error publish_check_providers(const struct publish_finding *f, size_t n_f, 
                             .help = SLICE("a new address is refused until you ask at "
                                           "https://postmaster.t-online.de"),
                         });
-    findings_add(&list,
-                 (struct publish_finding){
-                     .what = SLICE("GMX, WEB.DE"),
-                     .state = reverse && dkim && spf ? PUBLISH_OK : PUBLISH_WRONG,
-                     .need = PUBLISH_SHOULD,
-                     .expected = SLICE("FCrDNS with a name of its own, DKIM, SPF"),
-                     .found = arena_printf(a, "%s, %s, %s", reverse ? "FCrDNS" : "no FCrDNS",
-                                           dkim ? "DKIM" : "no DKIM", spf ? "SPF" : "no SPF"),
-                     .help = SLICE("https://postmaster.gmx.net, https://postmaster.web.de"),
-                 });
+    findings_add(&list, (struct publish_finding){
+                            .what = SLICE("GMX, WEB.DE"),
+                            .state = reverse && dkim && spf ? PUBLISH_OK : PUBLISH_WRONG,
+                            .need = PUBLISH_SHOULD,
+                            .expected = SLICE("FCrDNS with a name of its own, DKIM, SPF"),
+                            .found = arena_printf(a, "FCrDNS: %s, DKIM: %s, SPF: %s", good[reverse],
+                                                  good[dkim], good[spf]),
+                            .help = SLICE("https://postmaster.gmx.net, https://postmaster.web.de"),
+                        });
     return findings_take(&list, out, n);
 }

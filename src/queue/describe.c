@@ -46,9 +46,12 @@ static void put_waiting(const struct queue_recipient *r, int64_t now, struct buf
     if (r->next_attempt > now) {
         buf_lit(out, " at ");
         date_print_iso(r->next_attempt, out);
-    } else if (r->attempts > 0) {
-        buf_lit(out, " is due");
+        return;
     }
+    /* What is due and does not go waits behind its destination: see schedule.h. */
+    if (r->attempts > 0)
+        buf_lit(out, " is due");
+    buf_lit(out, ": it is on its way now, or follows as soon as its destination takes mail again");
 }
 
 void queue_describe(const struct queue_recipient *r, int64_t now, struct buf *out)

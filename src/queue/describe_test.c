@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-#define NOW 1795348800 /* 2026-11-22T12:00:00Z */
+#define NOW  1795348800 /* 2026-11-22T12:00:00Z */
+#define SOON ": it is on its way now, or follows as soon as its destination takes mail again"
 
 static void sentences(void **state)
 {
@@ -16,7 +17,7 @@ static void sentences(void **state)
         struct queue_recipient r;
         const char *want;
     } rows[] = {
-        {{.state = QUEUE_WAITING, .next_attempt = NOW}, "waiting for the first attempt"},
+        {{.state = QUEUE_WAITING, .next_attempt = NOW}, "waiting for the first attempt" SOON},
         {{.state = QUEUE_WAITING, .next_attempt = NOW + 60},
          "waiting for the first attempt at 2026-11-22T12:01:00Z"},
         {{.state = QUEUE_WAITING,
@@ -25,7 +26,7 @@ static void sentences(void **state)
           .last_answer = SLICE_INIT("451 4.7.1 later\r\n\x1b[2J")},
          "waiting: attempt 3 at 2026-11-22T13:00:00Z; last answer: 451 4.7.1 later???[2J"},
         {{.state = QUEUE_WAITING, .attempts = 1, .next_attempt = NOW - 1},
-         "waiting: attempt 2 is due"},
+         "waiting: attempt 2 is due" SOON},
         {{.state = QUEUE_HELD}, "held by the operator"},
         {{.state = QUEUE_BROKEN, .attempts = 4}, "cannot be sent as it is, after 4 attempts"},
     };
@@ -114,14 +115,14 @@ static void explanations(void **state)
                              .demand = DEMAND_ENCRYPT,
                              .source = SOURCE_RATCHET_TLS};
     explained(&e, &r, &t,
-              "waiting for the first attempt\n"
+              "waiting for the first attempt" SOON "\n"
               "  last attempt at 2026-11-22T12:00:00Z: the other side offered no encryption\n"
               "  demanded: encryption, because it had encryption within the last 30 days\n"
               "  if it is known to have less now: `depesche queue policy gmx.example "
               "--allow-weaker`, then `depesche queue retry`\n");
     t.problem = PROBLEM_DANE_MISMATCH;
     explained(&e, &r, &t,
-              "waiting for the first attempt\n"
+              "waiting for the first attempt" SOON "\n"
               "  last attempt at 2026-11-22T12:00:00Z: the other server's certificate is not the "
               "one that its domain announces (DANE)\n"
               "  demanded: encryption, because it had encryption within the last 30 days\n");
@@ -140,7 +141,7 @@ static void explanations(void **state)
               "TLS_AES_128_GCM_SHA256)\n"
               "  the other side said: 250 2.0.0 ok?\n");
     r = (struct queue_recipient){.state = QUEUE_WAITING, .next_attempt = NOW};
-    explained(&e, &r, NULL, "waiting for the first attempt\n");
+    explained(&e, &r, NULL, "waiting for the first attempt" SOON "\n");
     r = (struct queue_recipient){.state = QUEUE_RETURNED, .attempts = 7, .next_attempt = NOW};
     explained(&e, &r, NULL,
               "given up at 2026-11-22T12:00:00Z, after 7 attempts\n  the sender was told\n");
