@@ -79,11 +79,13 @@ static void fill(struct notice *t, const struct queue_notice_recipient *r, struc
 }
 
 /* RFC 8689 5: of a message that was to go encrypted only, no more than the header, whatever RET
- * says: the way back may be another. It is asked to be encrypted too. */
+ * says: the way back may be another. It is asked to be encrypted too. So it is of what only passed
+ * through here: its sender may be forged, and nobody shall get a stranger's advertisement out of
+ * our hand, with our signature. */
 static enum dsn_return give_back(const struct queue_notice *n)
 {
     bool whole = n->kind == NOTICE_FAILED && n->entry->ret != RET_HEADERS;
-    return whole && !n->entry->require_tls ? DSN_FULL : DSN_HEADERS;
+    return whole && n->entry->account && !n->entry->require_tls ? DSN_FULL : DSN_HEADERS;
 }
 
 static enum error compose(struct notice *t, struct buf *out)

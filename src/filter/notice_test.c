@@ -144,6 +144,18 @@ static void test_require_tls(void **state)
     buf_free(&text);
 }
 
+/* What was only forwarded may have a forged sender: he gets no more than the header either. */
+static void test_forwarded(void **state)
+{
+    struct world *w = *state;
+    const struct queue_entry entry = {.sender = SLICE("anna@example.org"), .ret = 2};
+    assert_int_equal(give(w, &entry, &there, refused), OK);
+    struct buf text = received(w);
+    assert_true(says(&text, "Subject: to there"));
+    assert_false(says(&text, SECRET));
+    buf_free(&text);
+}
+
 /* After days without success the reader learns what stood in the way, and the answer stays what the
  * other server said. */
 static void test_expired(void **state)
@@ -193,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_require_tls, begin, end),
+        cmocka_unit_test_setup_teardown(test_forwarded, begin, end),
         cmocka_unit_test_setup_teardown(test_expired, begin, end),
         cmocka_unit_test_setup_teardown(test_nobody_to_tell, begin, end),
     };
