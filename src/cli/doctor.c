@@ -172,7 +172,7 @@ static void look_at_sending(struct doctor *d, struct slice status)
         found(d, "queue", WARN, "%.*s recipients are set aside; `depesche queue list --broken`",
               SLICE_FMT(broken));
     else
-        found(d, "queue", GOOD, "%.*s recipients wait, %.*s destinations do not answer",
+        found(d, "queue", GOOD, "%.*s recipients wait, %.*s destinations take nothing now",
               SLICE_FMT(told(status, SLICE("queue_recipients"))),
               SLICE_FMT(told(status, SLICE("queue_failing"))));
 }
