@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "queue/slab.h"
 
+#define SPARE 20 /* one place of so many is kept for those who have less than half */
+
 /* Letter.pos, when it is not a place in the heap. */
 #define POS_DUE       UINT32_MAX
 #define POS_UNDER_WAY (UINT32_MAX - 1)
@@ -576,6 +578,13 @@ static bool call_others(struct schedule *s, uint32_t flow)
     return false;
 }
 
+/* The last places are for senders that have less than half: servers that say nothing hold a place
+ * for minutes, and he who writes to enough of them must not keep everybody else's mail in. */
+static bool last_places(const struct schedule *s)
+{
+    return s->under_way + s->o.places / SPARE >= s->o.places;
+}
+
 bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, int64_t *next)
 {
     mature(s, now);
@@ -588,8 +597,12 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, i
             park(s, flow);
             continue;
         }
-        if (has_half(s, sender_at(s, sender)) && call_others(s, flow))
-            continue;
+        if (has_half(s, sender_at(s, sender))) {
+            if (call_others(s, flow))
+                continue;
+            if (last_places(s)) /* whoever has less would have come first */
+                break;
+        }
         take_turn(s, sender, flow, out);
         return true;
     }

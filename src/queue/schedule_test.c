@@ -42,7 +42,7 @@ static unsigned turns_before(unsigned destinations, unsigned other_destination)
         schedule_add(s, 1 + i, key("d", i % destinations), key("mailing", 0), 1, 10);
     while (turn(s, 10, &t) != 0)
         going[n++] = t;
-    assert_int_equal(n, destinations == 1 ? LIMIT_QUEUE_UNTRIED : 100);
+    assert_int_equal(n, destinations == 1 ? LIMIT_QUEUE_UNTRIED : 95);
     schedule_add(s, 77777, key("d", other_destination), key("other", 0), 1, 11);
     for (;; turns++) {
         uint64_t entry = turn(s, 11, &t);
@@ -99,6 +99,26 @@ static void halves(void **state)
     }
     schedule_done(s, going[5].letter, SCHEDULE_TOOK, 0, 0, 1);
     assert_true(turn(s, 1, &t) < 5000);
+    schedule_free(s);
+}
+
+/* Who writes to servers that say nothing does not keep the others' mail in. */
+static void last_places(void **state)
+{
+    struct schedule *s = make(100, 10);
+    struct schedule_turn t, first;
+    for (unsigned i = 0; i < 200; i++)
+        schedule_add(s, 1 + i, key("d", i), key("a", 0), 1, 0);
+    assert_true(turn(s, 1, &first) != 0);
+    for (unsigned i = 1; i < 95; i++)
+        assert_true(turn(s, 1, &t) != 0);
+    assert_int_equal(turn(s, 1, &t), 0);
+    schedule_add(s, 5001, key("e", 0), key("b", 0), 1, 1);
+    assert_int_equal(turn(s, 1, &t), 5001);
+    assert_int_equal(turn(s, 1, &t), 0);
+    schedule_done(s, first.letter, SCHEDULE_TOOK, 0, 0, 1);
+    schedule_done(s, t.letter, SCHEDULE_TOOK, 0, 0, 1);
+    assert_true(turn(s, 1, &t) != 0);
     schedule_free(s);
 }
 
@@ -437,9 +457,13 @@ static void beside_a_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mailing), cmocka_unit_test(halves),
-        cmocka_unit_test(failing), cmocka_unit_test(adding_and_removing),
-        cmocka_unit_test(memory),  cmocka_unit_test(beside_a_model),
+        cmocka_unit_test(mailing),
+        cmocka_unit_test(halves),
+        cmocka_unit_test(last_places),
+        cmocka_unit_test(failing),
+        cmocka_unit_test(adding_and_removing),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(beside_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
