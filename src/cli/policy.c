@@ -160,15 +160,17 @@ static void put_plan(struct call *c, const struct outbound_plan *plan, struct ou
 static void advise(const struct memory_demand *d, const char *domain)
 {
     static const char *const means[DEMAND_COUNT] = {
-        [DEMAND_NOTHING] = "Encrypted where the other side can, else in clear text.",
+        [DEMAND_NOTHING] =
+            "Nothing is demanded here: encrypted where the other side can, else in clear text.",
         [DEMAND_ENCRYPT] = "Encrypted, or the message waits.",
         [DEMAND_VERIFY] =
             ("Encrypted, to a server proven by DANE, MTA-STS or a certificate for one "
              "of mx_names; else the message waits."),
         [DEMAND_DANE] = "Encrypted, to a server proven by DANE; else the message waits.",
     };
-    printf("\n%s What the domain publishes itself (DANE, MTA-STS) comes on top.\n",
-           means[d->demand]);
+    printf(
+        "\n%s What the domain publishes itself (DANE, MTA-STS) comes on top; `mx` has the sum.\n",
+        means[d->demand]);
     if (d->source == SOURCE_RATCHET || d->source == SOURCE_RATCHET_TLS)
         printf("It was reached so well before. If it gave that up on purpose, "
                "`depesche queue policy %s --allow-weaker` forgets it.\n",

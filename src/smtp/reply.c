@@ -22,8 +22,8 @@ static const struct smtp_reply_text replies[SMTP_REPLIES] = {
     [REPLY_REVOKED] = {421, "4.7.0", "The account was changed, log in again"},
     [REPLY_TOO_MANY_MESSAGES] = {450, "4.7.28",
                                  "Your account has sent too many messages, try again in an hour"},
-    [REPLY_TOO_MANY_NEW] = {450, "4.7.28",
-                            "Your account has written to too many new recipients today"},
+    [REPLY_TOO_MANY_NEW] =
+        {450, "4.7.28", "Your account has written to too many new recipients, try again tomorrow"},
     [REPLY_TEMPORARY] = {451, "4.3.0", "Temporary failure, try again later"},
     [REPLY_AUTH_BUSY] = {454, "4.7.0", "Login is busy, try again later"},
     [REPLY_TLS_NOT_NOW] = {454, "4.7.0", "TLS is not available now"},

@@ -21,9 +21,9 @@ static void warn(const struct smtp_submission *s, const struct account *a,
     autobuf text = BUF_INIT(8192);
     random_bytes(&id, sizeof id);
     buf_printf(&text,
-               "From: Depesche <postmaster@%s>\r\nTo: postmaster\r\nSubject: Sending limit: "
-               "%s\r\nDate: ",
-               s->host, a->address);
+               "From: Depesche <postmaster@%s>\r\nTo: postmaster@%s\r\nSubject: Sending "
+               "limit: %s\r\nDate: ",
+               s->host, s->host, a->address);
     date_print_rfc5322((struct date){now, date_local_zone(now)}, &text);
     buf_printf(&text, "\r\nMessage-ID: <%016llx@%s>\r\nAuto-Submitted: auto-generated\r\n\r\n",
                (unsigned long long)id, s->host);
@@ -31,12 +31,11 @@ static void warn(const struct smtp_submission *s, const struct account *a,
                many ? "messages an hour (sending.messages_per_hour)"
                     : "new recipients a day (sending.new_recipients_per_day)");
     date_print_iso(v->until, &text);
-    buf_printf(
-        &text,
-        " its mail to others is refused.\r\n\r\nIf this is not its owner's doing, the password "
-        "is probably stolen:\r\n\r\n    depesche account passwd %s\r\n    depesche queue "
-        "cancel --sender %s\r\n",
-        a->address, a->address);
+    buf_printf(&text,
+               " its mail to %s is refused.\r\n\r\nIf this is not its owner's doing, the password "
+               "is probably stolen:\r\n\r\n    depesche account passwd %s\r\n    depesche queue "
+               "cancel --sender %s\r\n",
+               many ? "others" : "addresses that it never wrote to", a->address, a->address);
     struct delivery_recipient to = {.address = SLICE("postmaster"), .notify = NOTIFY_NEVER};
     struct delivery_request rq = {.sender = SLICE(""),
                                   .may_relay = true,
