@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "queue/queue_private.h"
 #include <errno.h>
 #include <time.h>
@@ -38,20 +39,46 @@ static void accepted(void *arg, const struct queue_entry *e, struct slice raw)
     pthread_mutex_unlock(&q->lock);
 }
 
+/* What waits at the start. */
+struct waiting {
+    uint64_t entry, destination, sender;
+    int64_t at;
+};
 struct reading {
     struct queue *q;
-    size_t recipients, broken;
+    struct waiting *list;
+    size_t n, cap, recipients, broken;
 };
 
 static void read_row(void *arg, const struct queue_row *row)
 {
     struct reading *r = arg;
-    struct queue_entry e = {.id = row->entry, .account = row->account, .sender = row->sender};
-    struct queue_recipient recipient = {.address = row->address, .next_attempt = row->next_attempt};
+    struct next_hop hop;
     r->recipients++;
     r->broken += row->state == QUEUE_BROKEN;
-    if (row->state == QUEUE_WAITING)
-        queue_schedule(r->q, &e, &recipient);
+    if (row->state != QUEUE_WAITING)
+        return;
+    if (r->n == r->cap) {
+        r->cap = r->cap ? r->cap * 2 : 256;
+        r->list = mem_resize(r->list, r->cap, sizeof *r->list);
+    }
+    (void)next_hop_of(r->q->o.transports, r->q->o.n_transports, row->address, &hop);
+    r->list[r->n++] = (struct waiting){
+        row->entry, hop.key, queue_sender_key(row->account, row->sender), row->next_attempt};
+}
+
+/* In any order but the one of the start before: whoever was under way when the process was killed
+ * may have been delivered, and must not be the first again each time it is killed. */
+static void schedule_all(struct reading *r)
+{
+    int64_t now = clock_wall();
+    for (size_t i = 0; i < r->n; i++) {
+        size_t k = i + random_below((uint32_t)(r->n - i));
+        struct waiting w = r->list[k];
+        r->list[k] = r->list[i];
+        schedule_add(r->q->schedule, w.entry, w.destination, w.sender, 1, w.at > now ? w.at : now);
+    }
+    mem_free(r->list);
 }
 
 static int64_t or_else(int64_t value, int64_t otherwise)
@@ -88,9 +115,11 @@ enum error queue_new(const struct queue_options *o, struct queue **out)
     q->schedule = schedule_new(&(struct schedule_options){q->o.connections, q->o.per_destination});
     enum error e = store_queue_scan(o->store, read_row, &r);
     if (e != OK) {
+        mem_free(r.list);
         queue_free(q, 0);
         return e;
     }
+    schedule_all(&r);
     store_queue_watch(o->store, accepted, q);
     if (r.recipients > 0)
         log_info("queue.read", log_u64("recipients", r.recipients), log_u64("broken", r.broken));
