@@ -169,6 +169,8 @@ static const struct phrase PROBLEMS[PROBLEM_COUNT] = {
                          "die Zustellung wurde lange Zeit vergeblich versucht"},
     [PROBLEM_CANCELLED] = {"cancelled", "the administrator of this server cancelled the delivery",
                            "die Verwaltung dieses Servers brach die Zustellung ab"},
+    [PROBLEM_UNSENDABLE] = {"unsendable", "the address or the message cannot be sent as it is",
+                            "die Adresse oder die Nachricht lässt sich so nicht versenden"},
 };
 
 /* Values cross between processes and come from files: what is out of range has words as well. */

@@ -79,6 +79,7 @@ enum problem {
     PROBLEM_HTTP,          /* a report's HTTPS address did not take it */
     PROBLEM_EXPIRED,       /* tried for the whole time of sending.give_up */
     PROBLEM_CANCELLED,     /* by the operator */
+    PROBLEM_UNSENDABLE,    /* the address or the message cannot be said in SMTP */
     PROBLEM_COUNT,
 };
 

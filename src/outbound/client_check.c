@@ -112,7 +112,7 @@ static enum error with_a_labels(struct arena *a, struct slice address, struct sl
 static struct client_failure no_path(enum error e, const char *status, const char *text)
 {
     if (e != ERR_LIMIT)
-        return verdict(PROBLEM_SYNTAX, status, text);
+        return verdict(PROBLEM_UNSENDABLE, status, text);
     struct client_failure f;
     client_fail(&f, PROBLEM_BUSY, "4.3.1", "");
     return f;
@@ -151,11 +151,11 @@ static bool check_message(struct transaction *t, struct client_failure *f)
     const struct relay_request *rq = t->rq;
     enum error e = rq->sender.n > 0 ? wire_path(t->a, rq->sender, &t->sender) : OK;
     if (!lines_are_whole(t->raw))
-        *f = verdict(PROBLEM_SYNTAX, "5.6.0", "a bare CR or LF in the message");
+        *f = verdict(PROBLEM_UNSENDABLE, "5.6.0", "a bare CR or LF in the message");
     else if (ehlo->size && ehlo->max_size > 0 && t->raw.n > ehlo->max_size)
         *f = verdict(PROBLEM_TOO_BIG, "5.3.4", "");
     else if (!is_value(rq->envid, LIMIT_SMTP_ENVID) || !ascii_only(rq->envid))
-        *f = verdict(PROBLEM_SYNTAX, "5.5.4", "the envelope id cannot be sent");
+        *f = verdict(PROBLEM_UNSENDABLE, "5.5.4", "the envelope id cannot be sent");
     else if (e != OK)
         *f = no_path(e, "5.1.7", "the sender's address cannot be sent");
     else if (relay_insists(rq) && !(ehlo->require_tls && dial_is_tls(t->c->d)))
