@@ -302,8 +302,8 @@ static void bare_line_ends_do_not_leave(void **state)
     struct relay_request rq = request(2);
     meet(w, HELLO(PIPELINING) "< QUIT\n", PATIENCE_MS);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(send_it(w, &rq, slice_str(bad[i]), "P 0 5.6.0 syntax|P 0 5.6.0 syntax"),
-                         OK);
+        assert_int_equal(
+            send_it(w, &rq, slice_str(bad[i]), "P 0 5.6.0 unsendable|P 0 5.6.0 unsendable"), OK);
     assert_true(client_reusable(w->client));
     must_have_followed(w);
 }
@@ -338,7 +338,7 @@ static void unclean_addresses_do_not_leave(void **state)
     buf_lit(&expected, "D 250 2.6.0 none|D 250 2.6.0 none");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         to[i + 2].address = bad[i];
-        buf_lit(&expected, "|P 0 5.1.3 syntax");
+        buf_lit(&expected, "|P 0 5.1.3 unsendable");
     }
     buf_byte(&expected, 0);
     rq.recipient = to;
@@ -359,8 +359,9 @@ static void unclean_parameters_do_not_leave(void **state)
     struct relay_request rq = request(3);
     meet(w, HELLO("> 250 DSN\n") "< QUIT\n", PATIENCE_MS);
     rq.envid = SLICE("x\r\nRSET");
-    assert_int_equal(
-        send_it(w, &rq, SLICE("x\r\n"), "P 0 5.5.4 syntax|P 0 5.5.4 syntax|P 0 5.5.4 syntax"), OK);
+    assert_int_equal(send_it(w, &rq, SLICE("x\r\n"),
+                             "P 0 5.5.4 unsendable|P 0 5.5.4 unsendable|P 0 5.5.4 unsendable"),
+                     OK);
     rq = request(3);
     rq.sender = SLICE("s@me.example> BODY=8BITMIME");
     assert_int_equal(
@@ -370,8 +371,9 @@ static void unclean_parameters_do_not_leave(void **state)
     to[1].orcpt = SLICE("rfc822;a@x.example NOTIFY=NEVER");
     to[2].orcpt = SLICE("rfc822");
     rq.recipient = to;
-    assert_int_equal(
-        send_it(w, &rq, SLICE("x\r\n"), "P 0 5.1.3 syntax|P 0 5.1.3 syntax|P 0 5.1.3 syntax"), OK);
+    assert_int_equal(send_it(w, &rq, SLICE("x\r\n"),
+                             "P 0 5.1.3 unsendable|P 0 5.1.3 unsendable|P 0 5.1.3 unsendable"),
+                     OK);
     must_have_followed(w);
 }
 

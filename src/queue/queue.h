@@ -23,7 +23,8 @@
  *
  * Duplicates: a message that edge never answered for (a process died, or the answer was lost) is
  * tried again, so each such accident makes at most one more copy; every answer is durable before
- * its recipients may be tried or forgotten. */
+ * its recipients may be tried or forgotten. When it cannot be made durable, or its notice not
+ * delivered (a full disk), it is kept and settled later: nothing is sent again for that. */
 #ifndef DEPESCHE_QUEUE_QUEUE_H
 #define DEPESCHE_QUEUE_QUEUE_H
 
