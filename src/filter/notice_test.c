@@ -131,6 +131,21 @@ static void test_refused(void **state)
     buf_free(&text);
 }
 
+/* Quoted, almost everything may stand in front of the @: whoever wrote to it is told all the same.
+ */
+static void test_odd_address(void **state)
+{
+    struct world *w = *state;
+    const struct queue_entry entry = {.account = w->anna, .sender = SLICE("anna@example.org")};
+    const struct queue_recipient odd = {.address = SLICE("\"a\\\"b>, <c\"@there.example"),
+                                        .last_answer = there.last_answer};
+    assert_int_equal(give(w, &entry, &odd, refused), OK);
+    struct buf text = received(w);
+    assert_true(says(&text, "\r\nFinal-Recipient: rfc822;\"a\\\"b>, <c\"@there.example\r\n"));
+    assert_true(says(&text, "    \"a\\\"b>, <c\"@there.example\r\n"));
+    buf_free(&text);
+}
+
 /* RFC 8689 5: what was to go encrypted only comes back as its header. */
 static void test_require_tls(void **state)
 {
@@ -204,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_odd_address, begin, end),
         cmocka_unit_test_setup_teardown(test_require_tls, begin, end),
         cmocka_unit_test_setup_teardown(test_forwarded, begin, end),
         cmocka_unit_test_setup_teardown(test_expired, begin, end),

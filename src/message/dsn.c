@@ -9,8 +9,7 @@
 
 #define MAX_LINE 998 /* RFC 5322 2.1.1 */
 
-/* May stand in a field of its own line. */
-static bool clean(struct slice s)
+bool dsn_clean(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] < ' ' || s.p[i] == 127)
@@ -20,7 +19,7 @@ static bool clean(struct slice s)
 
 bool dsn_clean_address(struct slice s)
 {
-    return clean(s) && !slice_has(s, '<') && !slice_has(s, '>');
+    return dsn_clean(s) && !slice_has(s, '<') && !slice_has(s, '>');
 }
 
 static bool hex_value(uint8_t c, uint8_t *out)
@@ -48,7 +47,7 @@ static bool xtext_decode(struct slice in, struct buf *out)
         buf_byte(out, (uint8_t)(high * 16 + low));
         i += 2;
     }
-    return !out->failed && clean(buf_slice(out));
+    return !out->failed && dsn_clean(buf_slice(out));
 }
 
 /* --- The part for machines --- */
@@ -61,9 +60,9 @@ static void put_original(struct slice orcpt, struct buf *out)
     struct slice type = slice_sub(orcpt, 0, semi), value = slice_from(orcpt, semi + 1);
     autobuf plain = BUF_INIT(LIMIT_DSN_VALUE);
     bool utf8 = slice_ieq(type, SLICE("utf-8"));
-    if (type.n == 0 || semi == orcpt.n || !clean(type) || !ascii_only(type))
+    if (type.n == 0 || semi == orcpt.n || !dsn_clean(type) || !ascii_only(type))
         return;
-    if (utf8 ? !clean(value) : !xtext_decode(value, &plain))
+    if (utf8 ? !dsn_clean(value) : !xtext_decode(value, &plain))
         return;
     buf_lit(out, "Original-Recipient: ");
     buf_add(out, type);
@@ -90,10 +89,10 @@ static void put_recipient(const struct dsn_recipient *x, struct buf *out)
     buf_add(out, x->address);
     buf_printf(out, "\r\nAction: %s\r\nStatus: %.*s\r\n", action_word(x->action),
                SLICE_FMT(x->status));
-    if (clean(x->remote_mta) && ascii_only(x->remote_mta))
+    if (dsn_clean(x->remote_mta) && ascii_only(x->remote_mta))
         buf_printf(out, "Remote-MTA: dns;%.*s\r\n", SLICE_FMT(x->remote_mta));
     /* In clear ASCII a server's answer is safe in any reader. */
-    if (clean(x->diagnostic) && ascii_only(x->diagnostic))
+    if (dsn_clean(x->diagnostic) && ascii_only(x->diagnostic))
         buf_printf(out, "Diagnostic-Code: smtp;%.*s\r\n", SLICE_FMT(x->diagnostic));
     if (x->will_retry_until) {
         buf_lit(out, "Will-Retry-Until: ");
@@ -115,7 +114,7 @@ static void put_status(const struct dsn *d, struct buf *out)
     date_print_rfc5322((struct date){d->arrival, date_local_zone(d->arrival)}, out);
     buf_lit(out, "\r\n");
     for (size_t i = 0; i < d->n_recipients; i++)
-        if (dsn_clean_address(d->recipient[i].address))
+        if (dsn_clean(d->recipient[i].address))
             put_recipient(&d->recipient[i], out);
 }
 
@@ -184,7 +183,7 @@ static size_t count_clean(const struct dsn *d)
 {
     size_t n = 0;
     for (size_t i = 0; i < d->n_recipients; i++)
-        n += dsn_clean_address(d->recipient[i].address);
+        n += dsn_clean(d->recipient[i].address);
     return n;
 }
 

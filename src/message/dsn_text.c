@@ -41,7 +41,7 @@ static const struct wording wordings[] = {
 static bool has_action(const struct dsn *d, enum dsn_action action)
 {
     for (size_t i = 0; i < d->n_recipients; i++)
-        if (d->recipient[i].action == action && dsn_clean_address(d->recipient[i].address))
+        if (d->recipient[i].action == action && dsn_clean(d->recipient[i].address))
             return true;
     return false;
 }
@@ -126,7 +126,7 @@ static void put_action(const struct dsn *d, const struct wording *w, struct buf 
     buf_str(out, w->intro[d->german]);
     buf_lit(out, "\r\n\r\n");
     for (size_t i = 0; i < d->n_recipients; i++)
-        if (d->recipient[i].action == w->action && dsn_clean_address(d->recipient[i].address))
+        if (d->recipient[i].action == w->action && dsn_clean(d->recipient[i].address))
             put_recipient(d, &d->recipient[i], out);
 }
 

@@ -4,7 +4,9 @@
 
 #include "message/dsn.h"
 
-/* Can stand between < and > in a field. */
+/* Can stand in a line: not empty, not too long, UTF-8 without controls. */
+bool dsn_clean(struct slice s);
+/* ... and between < and > in a field. */
 bool dsn_clean_address(struct slice s);
 /* The message comes back whole, and not its header alone. */
 bool dsn_gives_whole(const struct dsn *d);
