@@ -364,8 +364,9 @@ static void unclean_parameters_do_not_leave(void **state)
                      OK);
     rq = request(3);
     rq.sender = SLICE("s@me.example> BODY=8BITMIME");
-    assert_int_equal(
-        send_it(w, &rq, SLICE("x\r\n"), "P 0 5.1.7 syntax|P 0 5.1.7 syntax|P 0 5.1.7 syntax"), OK);
+    assert_int_equal(send_it(w, &rq, SLICE("x\r\n"),
+                             "P 0 5.1.7 unsendable|P 0 5.1.7 unsendable|P 0 5.1.7 unsendable"),
+                     OK);
     rq = request(3);
     to[0].orcpt = SLICE("rfc822;a@x.example\r\nRSET");
     to[1].orcpt = SLICE("rfc822;a@x.example NOTIFY=NEVER");
