@@ -194,8 +194,11 @@ static int show_domain(struct call *c, struct policy *p, const char *domain, boo
     struct memory_demand d;
     struct relay_sts sts;
     struct outbound_plan plan;
-    enum error e =
-        memory_demand(p->memory, p->list, name, c->config->clear_text, clock_wall(), &c->arena, &d);
+    struct memory_way way;
+    enum error e = policy_way(c, name, &way)
+                       ? memory_demand_via(p->memory, p->list, name, &way, &c->arena, &d)
+                       : memory_demand(p->memory, p->list, name, c->config->clear_text,
+                                       clock_wall(), &c->arena, &d);
     if (e)
         return refuse("what is remembered of %s cannot be read (%s); `depesche doctor` looks "
                       "closer",

@@ -4,7 +4,10 @@
 
 #include "cli/command.h"
 #include "outbound/outbound.h"
+#include "queue/memory.h"
 
+/* Does mail for the domain go by a smart host or transport? Then *out is that way. */
+bool policy_way(const struct call *c, struct slice domain, struct memory_way *out);
 /* Looks up what a message to `domain` would meet, as `edge` would do it; blocks. Says on standard
  * error what is wrong. Memory of the result from the call's arena. */
 must_use bool policy_plan(struct call *c, struct slice domain, const struct memory_demand *demand,

@@ -13,6 +13,19 @@ static const struct config_next_hop *next_hop(const struct config *k, struct sli
     return k->smarthost.host[0] ? &k->smarthost : NULL;
 }
 
+bool policy_way(const struct call *c, struct slice domain, struct memory_way *out)
+{
+    const struct config_next_hop *hop = next_hop(c->config, domain);
+    if (!hop)
+        return false;
+    *out = (struct memory_way){
+        .host = slice_str(hop->host),
+        .login = hop == &c->config->smarthost && c->config->smarthost_user[0],
+        .clear_allowed = c->config->clear_text,
+    };
+    return true;
+}
+
 static struct relay_request request(struct call *c, struct slice domain,
                                     const struct memory_demand *demand, const struct relay_sts *sts)
 {

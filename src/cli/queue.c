@@ -90,7 +90,10 @@ int command_queue_list(struct call *c)
     if (e)
         return refuse("the queue cannot be read (%s); `depesche doctor` looks closer",
                       error_name(e));
+    bool none = l.o.n == 0;
     output_print(&l.o);
+    if (none && !c->json)
+        puts("Nothing waits.");
     return DONE;
 }
 

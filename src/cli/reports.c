@@ -252,7 +252,10 @@ static void print_rows(struct search *s)
         if (row[i].message == row[first].message)
             put_row(&o, &row[i]);
     }
+    bool none = o.n == 0;
     output_print(&o);
+    if (none && !s->call->json)
+        puts("No reports.");
     if (s->unread > 0)
         fprintf(stderr, "%zu more cannot be read as reports\n", s->unread);
 }

@@ -72,6 +72,17 @@ must_use enum error memory_demand(struct memory *m, const struct providers *list
                                   struct slice domain, bool clear_allowed, int64_t now,
                                   struct arena *a, struct memory_demand *out);
 
+/* The same for mail that goes by a smart host or transport: what the list or the operator demands
+ * of the domain is demanded of that host. The ratchet and the domain's own records speak of other
+ * servers. */
+struct memory_way {
+    struct slice host;
+    bool login, clear_allowed;
+};
+must_use enum error memory_demand_via(struct memory *m, const struct providers *list,
+                                      struct slice domain, const struct memory_way *way,
+                                      struct arena *a, struct memory_demand *out);
+
 /* --- Tallies for TLS reports (RFC 8460), by day (UTC) and domain --- */
 
 /* Counts sessions; not when nobody wants a report (rua empty). In memory first: a crash may lose

@@ -599,6 +599,43 @@ static void checked(void **state)
     memory_close(m);
 }
 
+/* By a transport the same is demanded of its host; what was reached before was another server. */
+static void by_a_transport(void **state)
+{
+    struct memory *m = open_memory();
+    struct providers *list;
+    char why[200];
+    struct slice text = SLICE("dane.example dane\nenc.example encrypt\n");
+    assert_int_equal(providers_read(text, &list, why, sizeof why), OK);
+    memory_reached(m, SLICE("plain.example"), SECURITY_DANE, NOW);
+    assert_int_equal(
+        memory_line_set(m, SLICE("mine.example"), DEMAND_VERIFY, SLICE("*.mine.example")), OK);
+    static const struct {
+        const char *domain;
+        bool login, clear;
+        enum demand demand;
+        enum demand_source source;
+    } rows[] = {
+        {"dane.example", false, true, DEMAND_VERIFY, SOURCE_LIST},
+        {"enc.example", false, true, DEMAND_ENCRYPT, SOURCE_LIST},
+        {"enc.example", true, true, DEMAND_VERIFY, SOURCE_TRANSPORT},
+        {"mine.example", false, true, DEMAND_VERIFY, SOURCE_OPERATOR},
+        {"plain.example", false, true, DEMAND_NOTHING, SOURCE_NOBODY},
+        {"plain.example", false, false, DEMAND_ENCRYPT, SOURCE_SETTING},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct memory_demand d;
+        const struct memory_way way = {SLICE("smart.example"), rows[i].login, rows[i].clear};
+        assert_int_equal(memory_demand_via(m, list, slice_str(rows[i].domain), &way, &arena, &d),
+                         OK);
+        assert_int_equal(d.demand, rows[i].demand);
+        assert_int_equal(d.source, rows[i].source);
+        assert_slice(d.mx_names, d.demand == DEMAND_VERIFY ? "smart.example" : "");
+    }
+    providers_free(list);
+    memory_close(m);
+}
+
 static void cannot_open(void **state)
 {
     struct memory *m;
@@ -618,6 +655,7 @@ int main(int argc, char **argv)
         TEST(nothing_known),
         TEST(strictest),
         TEST(ratchet),
+        TEST(by_a_transport),
         TEST(writes_only_news),
         TEST(policies),
         TEST(forgotten_in_time),

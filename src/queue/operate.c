@@ -196,7 +196,7 @@ static void give_back_all(struct queue *q, const uint64_t *ids, size_t n,
         arena_reset(&a);
         enum error err = store_queue_get(q->o.store, ids[i], &a, &e);
         if (err != OK && err != ERR_NOTFOUND)
-            log_error("queue.entry-unread", log_u64("entry", ids[i]),
+            log_error("queue.entry-unread", log_id("entry", ids[i]),
                       log_text("reason", error_name(err)),
                       log_text("effect", "it waits for the next start"));
         if (err != OK)
@@ -379,7 +379,7 @@ static enum error tell_and_settle(struct queue *q, const struct queue_entry *e, 
     if (c->state == QUEUE_WAITING)
         c->next_attempt = r->next_attempt;
     else
-        log_info("queue.returned", log_u64("entry", e->id), log_slice("to", r->address),
+        log_info("queue.returned", log_id("entry", e->id), log_slice("to", r->address),
                  log_text("reason", "too old"));
     return store_queue_settle(q->o.store, out.change, 1);
 }
@@ -406,7 +406,7 @@ static void look_entry(struct look *l, uint64_t id)
             continue;
         enum error err = tell_and_settle(q, &e, i, &a, l->now);
         if (err != OK)
-            log_error("queue.notice-failed", log_u64("entry", id),
+            log_error("queue.notice-failed", log_id("entry", id),
                       log_text("reason", error_name(err)));
     }
     give_back_all(q, &id, 1, NULL);

@@ -54,7 +54,7 @@ static enum error set_aside(struct queue *q, const struct queue_entry *e, const 
         c[i].recipient.state = QUEUE_BROKEN;
         c[i].recipient.next_attempt = clock_wall();
         c[i].recipient.last_answer = slice_str(why);
-        log_error("queue.broken", log_u64("entry", e->id), log_slice("to", c[i].recipient.address),
+        log_error("queue.broken", log_id("entry", e->id), log_slice("to", c[i].recipient.address),
                   log_text("reason", why));
     }
     enum error err = store_queue_settle(q->o.store, c, n);
@@ -250,22 +250,36 @@ static bool add_recipients(struct flight *f, struct relay_request *rq)
     return list != NULL && !f->arena.failed;
 }
 
-/* A login must not be seen by others: its host proves who it is. */
-static void demand_of_transport(const struct queue *q, const struct queue_transport *t,
-                                struct relay_request *rq)
+static void take_demand(struct relay_request *rq, const struct memory_demand *d)
 {
+    rq->demand = d->demand;
+    rq->source = d->source;
+    rq->mx_names = d->mx_names;
+}
+
+/* Several domains may travel together by a transport: the strictest demand is everybody's. */
+static enum error demand_of_transport(struct queue *q, struct flight *f, struct relay_request *rq)
+{
+    const struct queue_transport *t = f->hop.transport;
     rq->host = slice_str(t->host);
     rq->port = t->port;
     rq->login = slice_str(t->login);
     rq->password = slice_str(t->password);
-    if (rq->login.n > 0) {
-        rq->demand = DEMAND_VERIFY;
-        rq->source = SOURCE_TRANSPORT;
-        rq->mx_names = rq->host;
-    } else if (!q->o.clear_allowed) {
-        rq->demand = DEMAND_ENCRYPT;
-        rq->source = SOURCE_SETTING;
+    const struct memory_way way = {rq->host, rq->login.n > 0, q->o.clear_allowed};
+    for (size_t i = 0; i < f->n; i++) {
+        struct next_hop hop;
+        struct memory_demand d;
+        enum error e = next_hop_of(q->o.transports, q->o.n_transports,
+                                   f->entry.recipients[f->which[i]].address, &hop);
+        if (e == OK)
+            e = memory_demand_via(q->o.memory, q->o.providers, next_hop_domain(&hop), &way,
+                                  &f->arena, &d);
+        if (e != OK)
+            return e;
+        if (i == 0 || d.demand > rq->demand)
+            take_demand(rq, &d);
     }
+    return OK;
 }
 
 static enum error make_request(struct queue *q, struct flight *f, struct relay_request *rq)
@@ -290,14 +304,12 @@ static enum error make_request(struct queue *q, struct flight *f, struct relay_r
         rq->domain = f->hop.url;
         rq->port = 0;
     } else if (f->hop.transport != NULL) {
-        demand_of_transport(q, f->hop.transport, rq);
+        err = err == OK ? demand_of_transport(q, f, rq) : err;
     } else if (err == OK) {
         err = memory_demand(q->o.memory, q->o.providers, rq->domain, q->o.clear_allowed,
                             clock_wall(), &f->arena, &d);
         if (err == OK) {
-            rq->demand = d.demand;
-            rq->source = d.source;
-            rq->mx_names = d.mx_names;
+            take_demand(rq, &d);
             memory_sts(q->o.memory, rq->domain, &f->arena, &rq->sts);
         }
     }
@@ -373,7 +385,7 @@ static void entry_unreadable(struct queue *q, const struct schedule_turn *t, enu
     if (e == ERR_NOTFOUND) { /* forgotten, or cancelled meanwhile */
         turn_over(q, t, 0, 0);
     } else if (is_damage(e)) {
-        log_error("queue.broken", log_u64("entry", t->entry), log_text("reason", error_name(e)));
+        log_error("queue.broken", log_id("entry", t->entry), log_text("reason", error_name(e)));
         turn_over(q, t, 0, 0);
     } else {
         turn_over(q, t, 1, clock_wall() + LIMIT_QUEUE_SOON_SECONDS);

@@ -51,7 +51,7 @@ static enum error decide(struct queue *q, struct flight *f)
     arena_reset(&f->work);
     bool known = f->result != NULL;
     if (known && relay_read_result(&f->work, slice_of(f->result, f->result_n), &f->read) != OK) {
-        log_error("queue.result-unreadable", log_u64("entry", f->entry.id));
+        log_error("queue.result-unreadable", log_id("entry", f->entry.id));
         known = false;
     }
     struct outcome_in in = {.entry = &f->entry,
@@ -94,7 +94,7 @@ static bool tell_all(struct queue *q, struct flight *f)
         if (e == OK)
             f->told |= 1u << n->kind;
         else if (!passing(e))
-            log_error("queue.notice-lost", log_u64("entry", f->entry.id),
+            log_error("queue.notice-lost", log_id("entry", f->entry.id),
                       log_text("reason", error_name(e)));
     }
     store_body_free(&body);
@@ -143,7 +143,7 @@ static void log_outcome(const struct flight *f, size_t k, const struct queue_cha
     enum problem problem = k < f->read.n_recipients ? f->read.recipient[k].problem : PROBLEM_BUSY;
     if (!ip_eq(f->read.ip, nowhere))
         ip_print(f->read.ip, ip);
-    log_info(event_of(r->state), log_u64("entry", c->entry), log_slice("from", f->entry.sender),
+    log_info(event_of(r->state), log_id("entry", c->entry), log_slice("from", f->entry.sender),
              log_slice("to", r->address), log_slice("host", f->read.host), log_text("ip", ip),
              log_text("problem", problem_word(problem)),
              log_text("security", security_word(f->read.security)),
