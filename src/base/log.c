@@ -82,6 +82,14 @@ static void put_value(struct line *l, struct slice s)
     put_str(l, shortened ? "...\"" : "\"");
 }
 
+static void put_number(struct line *l, const struct log_field *f)
+{
+    char text[24];
+    int n = f->hexadecimal ? snprintf(text, sizeof text, "%llx", (unsigned long long)f->number)
+                           : snprintf(text, sizeof text, "%lld", (long long)f->number);
+    put(l, text, (size_t)n);
+}
+
 static void put_time(struct line *l)
 {
     int64_t ms = clock_wall_ms();
@@ -123,13 +131,10 @@ void log_event(enum log_level level, const char *event, const struct log_field *
         put_str(&l, " ");
         put_str(&l, fields[i].key);
         put_str(&l, "=");
-        if (fields[i].text.p != NULL) {
+        if (fields[i].text.p != NULL)
             put_value(&l, fields[i].text);
-        } else {
-            char number[24];
-            put(&l, number,
-                (size_t)snprintf(number, sizeof number, "%lld", (long long)fields[i].number));
-        }
+        else
+            put_number(&l, &fields[i]);
     }
     if (l.cut) {
         memcpy(l.text + l.n, " cut=1", 6);

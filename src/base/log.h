@@ -15,11 +15,12 @@ struct log_field {
     const char *key;
     struct slice text; /* text value, when text.p is set */
     int64_t number;    /* else this */
+    bool hexadecimal;  /* of number */
 };
 
 static inline struct log_field log_slice(const char *key, struct slice s)
 {
-    return (struct log_field){key, s.p ? s : SLICE(""), 0};
+    return (struct log_field){key, s.p ? s : SLICE(""), 0, false};
 }
 static inline struct log_field log_text(const char *key, const char *s)
 {
@@ -27,11 +28,16 @@ static inline struct log_field log_text(const char *key, const char *s)
 }
 static inline struct log_field log_u64(const char *key, uint64_t n)
 {
-    return (struct log_field){key, SLICE_NONE, (int64_t)n};
+    return (struct log_field){key, SLICE_NONE, (int64_t)n, false};
 }
 static inline struct log_field log_i64(const char *key, int64_t n)
 {
-    return (struct log_field){key, SLICE_NONE, n};
+    return (struct log_field){key, SLICE_NONE, n, false};
+}
+/* The id of a queue entry, in hexadecimal: as `depesche queue` prints and takes it. */
+static inline struct log_field log_id(const char *key, uint64_t id)
+{
+    return (struct log_field){key, SLICE_NONE, (int64_t)id, true};
 }
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields, size_t n);

@@ -43,6 +43,7 @@ static void write_lines(void)
     log_set_role("mail");
     log_warning("test.quoted", log_slice("v", SLICE("a b\"c\\d=\r\n2026 forged\x1b[31m\0\xC3\xA4")),
                 log_text("e", ""), log_text("none", NULL));
+    log_info("test.id", log_id("entry", 0x8f01), log_id("most", UINT64_MAX), log_id("none", 0));
     log_debug("test.debug", log_u64("n", 1));
     log_set_level(LOG_ERROR);
     log_info("test.hidden", log_u64("n", 1));
@@ -61,6 +62,9 @@ static void test_lines(void **state)
     assert_true(slice_eq(slice_from(line, 25),
                          SLICE("warning mail test.quoted v=\"a b\\\"c\\\\d=\\x0D\\x0A2026 "
                                "forged\\x1B[31m\\x00\\xC3\\xA4\" e=\"\" none=\"\"")));
+    assert_true(slice_line(&rest, &line));
+    assert_true(slice_eq(slice_from(line, 25),
+                         SLICE("info mail test.id entry=8f01 most=ffffffffffffffff none=0")));
     assert_false(slice_line(&rest, &line));
 }
 

@@ -113,7 +113,7 @@ void log_outcomes(const struct relay_request *rq, const struct relay_result *r)
         ip_print(r->ip, ip);
     for (size_t i = 0; i < r->n_recipients; i++) {
         const struct relay_outcome_of *x = &r->recipient[i];
-        log_debug(event[x->outcome], log_u64("entry", rq->id),
+        log_debug(event[x->outcome], log_id("entry", rq->id),
                   log_slice("to", rq->recipient[i].address), log_slice("host", r->host),
                   log_text("ip", ip), log_text("security", security_word(r->security)),
                   log_slice("tls", r->tls_version), log_slice("cipher", r->tls_cipher),

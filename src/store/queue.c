@@ -194,7 +194,7 @@ static enum error get_entry(struct shard *sh, uint64_t id, struct arena *a, stru
     index_read_end(&r->x);
     /* Compacted since the view began: the entry's body keeps its id. */
     if (e == ERR_CONFLICT && (e = body_load(sh, &r->x, body, SLICE(""), raw)) == ERR_CONFLICT) {
-        log_error("store.body-lost", log_text("shard", sh->dir), log_u64("entry", id));
+        log_error("store.body-lost", log_text("shard", sh->dir), log_id("entry", id));
         e = ERR_IO;
     }
     reader_put(sh, r);
