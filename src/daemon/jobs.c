@@ -85,14 +85,22 @@ int64_t jobs_tend(const char *config_path, int64_t now)
     return next;
 }
 
+/* 1 is a finding, which the job has told itself. */
+static void tell_end(const struct job *j, int status)
+{
+    if (WIFSIGNALED(status))
+        log_warning("job.failed", log_text("job", j->name), log_i64("signal", WTERMSIG(status)));
+    else if (WEXITSTATUS(status) > 1)
+        log_warning("job.failed", log_text("job", j->name), log_i64("exit", WEXITSTATUS(status)));
+}
+
 bool jobs_reaped(pid_t pid, int status)
 {
     for (size_t i = 0; i < JOBS; i++) {
         if (jobs[i].pid == 0 || jobs[i].pid != pid)
             continue;
         jobs[i].pid = 0;
-        if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
-            log_warning("job.failed", log_text("job", jobs[i].name), log_i64("status", status));
+        tell_end(&jobs[i], status);
         return true;
     }
     return false;

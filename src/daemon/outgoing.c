@@ -199,6 +199,10 @@ void outgoing_tend(struct outgoing *o)
 
 enum error outgoing_command(struct outgoing *o, struct slice request, struct buf *answer)
 {
+    static const char *const words[] = {[QUEUE_RETRY] = "retry",
+                                        [QUEUE_HOLD] = "hold",
+                                        [QUEUE_RELEASE] = "release",
+                                        [QUEUE_CANCEL] = "cancel"};
     struct cursor c = cur_of(request);
     uint8_t action = cur_u8(&c);
     struct queue_selector s = {.all = cur_u8(&c) == 1};
@@ -210,7 +214,7 @@ enum error outgoing_command(struct outgoing *o, struct slice request, struct buf
         return ERR_INPUT;
     size_t n = 0;
     enum error e = queue_do(o->queue, (enum queue_action)action, &s, &n);
-    log_info("queue.command", log_u64("action", action), log_u64("entry", s.entry),
+    log_info("queue.command", log_text("action", words[action]), log_id("entry", s.entry),
              log_u64("recipients", n), log_text("error", error_name(e)));
     if (e == OK || e == ERR_NOTFOUND) /* nothing fits: none */
         buf_dec(answer, e == OK ? n : 0);
