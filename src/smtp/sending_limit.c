@@ -63,9 +63,11 @@ enum smtp_reply sending_limit(const struct smtp_submission *s, const struct acco
     mem_free(foreign);
     if (v.answer == SENDING_OK)
         return REPLY_NONE;
+    autobuf until = BUF_INIT(64);
+    date_print_iso(v.until, &until);
     log_warning("sending.limit", log_text("user", a->address),
                 log_text("limit", v.answer == SENDING_TOO_MANY_NEW ? "new recipients" : "messages"),
-                log_u64("recipients", count), log_i64("until", v.until));
+                log_u64("recipients", count), log_slice("until", buf_slice(&until)));
     if (v.first)
         warn(s, a, &v, now);
     return v.answer == SENDING_TOO_MANY_NEW ? REPLY_TOO_MANY_NEW : REPLY_TOO_MANY_MESSAGES;
