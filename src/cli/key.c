@@ -91,6 +91,7 @@ int command_key_list(struct call *c)
 struct roll {
     struct call *call;
     struct directory *directory;
+    struct dns *dns; /* while it is looked whether the next keys may be used */
     struct output table;
     size_t next;     /* records that wait for a switch */
     size_t switched; /* domains */
@@ -162,16 +163,79 @@ static int roll_one(struct roll *r, struct slice domain)
     return e ? failed(domain, e) : DONE;
 }
 
-static int roll_all(struct roll *r)
+/* The step for the domain in the first argument, or for all until one is refused. */
+static int each_domain(struct roll *r, int (*step)(struct roll *, struct slice))
 {
     struct domain *list;
     size_t n;
+    if (r->call->n_args)
+        return step(r, call_arg(r->call, 0));
     enum error e = directory_domain_list(r->directory, &r->call->arena, &list, &n);
     if (e)
         return failed(SLICE("domains"), e);
     int result = DONE;
     for (size_t i = 0; i < n && result == DONE; i++)
-        result = roll_one(r, slice_str(list[i].name));
+        result = step(r, slice_str(list[i].name));
+    return result;
+}
+
+/* --- May the next keys sign? --- */
+
+static struct slice explain(struct call *c, const struct publish_finding *f)
+{
+    struct arena *a = &c->arena;
+    switch (f->state) {
+    case PUBLISH_OK:
+        break;
+    case PUBLISH_MISSING:
+        return arena_printf(a, "%.*s is not published yet", SLICE_FMT(f->what));
+    case PUBLISH_WRONG:
+        return arena_printf(a, "%.*s is wrong (%.*s)", SLICE_FMT(f->what), SLICE_FMT(f->help));
+    case PUBLISH_UNKNOWN:
+        return arena_printf(a, "%.*s cannot be looked up (%.*s)", SLICE_FMT(f->what),
+                            SLICE_FMT(f->found));
+    }
+    return SLICE_NONE;
+}
+
+static int judge_key(struct roll *r, const struct publish_finding *f)
+{
+    if (f->state == PUBLISH_OK)
+        return DONE;
+    struct slice text = explain(r->call, f);
+    if (!call_has(r->call, "force"))
+        return refuse("%.*s; %s, or switch nevertheless with --force", SLICE_FMT(text),
+                      f->state == PUBLISH_UNKNOWN
+                          ? "try again later"
+                          : "publish it as `depesche key roll --dkim` prints it");
+    fprintf(stderr, "warning: %.*s; nobody can verify what its key signs\n", SLICE_FMT(text));
+    return DONE;
+}
+
+static int judge_domain(struct roll *r, struct slice domain)
+{
+    struct publish_input in = {
+        .config = r->call->config, .directory = r->directory, .domain = domain};
+    struct publish_finding *f;
+    size_t n;
+    enum error e = publish_check_next_dkim(&in, r->dns, &r->call->arena, &f, &n);
+    if (e)
+        return failed(domain, e);
+    int result = DONE;
+    for (size_t i = 0; i < n && result == DONE; i++)
+        result = judge_key(r, &f[i]);
+    return result;
+}
+
+/* Of all domains before the first one switches: a refusal changes nothing. The process is the data
+ * folder's owner since it opened the directory. */
+static int may_switch(struct roll *r)
+{
+    if (!dns_resolver(r->call, &r->dns))
+        return call_has(r->call, "force") ? DONE : REFUSED;
+    int result = each_domain(r, judge_domain);
+    dns_free(r->dns);
+    r->dns = NULL;
     return result;
 }
 
@@ -179,16 +243,21 @@ static int roll_dkim_keys(struct call *c)
 {
     static const char *const columns[] = {"name", "type", "state", "text"};
     struct roll r = {.call = c};
+    bool switching = call_has(c, "switch");
     if (!call_directory(c, &r.directory))
         return REFUSED;
     output_table(&r.table, c->json, columns, 4);
-    int result = c->n_args ? roll_one(&r, call_arg(c, 0)) : roll_all(&r);
+    int result = switching ? may_switch(&r) : DONE;
+    bool may = result == DONE;
+    if (may)
+        result = each_domain(&r, roll_one);
     directory_close(r.directory);
-    output_print(&r.table);
+    if (may)
+        output_print(&r.table);
     if (!c->json && r.next)
         printf("\nPublish these records; when everybody can see the next ones, `depesche key roll "
                "--dkim --switch` signs with them.\n");
-    if (result == DONE && call_has(c, "switch") && r.switched == 0)
+    if (result == DONE && switching && r.switched == 0)
         return refuse("no next keys wait for a switch; `depesche key roll --dkim` makes them");
     return result;
 }

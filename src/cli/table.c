@@ -50,7 +50,7 @@ static const struct option key_roll_options[] = {
     {"certificate", "CHAIN",
      "Which TLS key: that of this line of tls.certificate. Default the first."},
     {"chain", "FILE", "With --switch: the certificate chain issued for the next TLS key."},
-    {"force", NULL, "With --switch: do not wait until others can know the next TLS key."},
+    {"force", NULL, "With --switch: even when others cannot know the next keys yet."},
     {0},
 };
 static const struct option account_add_options[] = {
@@ -217,8 +217,9 @@ const struct command commands[] = {
      "prints the TLSA records to publish. With --switch --chain FILE, key and certificate are put "
      "in place, but not before the next key's record could be seen for twice its TTL. With --dkim, "
      "the first call makes the next keys and prints the records to publish. With "
-     "--switch besides, mail is signed with these from then on (within seconds), and the old keys "
-     "retire: their records stay published 14 days more, then a later call removes them. A domain "
+     "--switch besides, mail is signed with these from then on (within seconds), unless one of "
+     "their records cannot be seen in the DNS, and the old keys retire: their records stay "
+     "published 14 days more, then a later call removes them. A domain "
      "without keys gets its first ones, which sign at once.",
      key_roll_options, command_key_roll},
 

@@ -132,6 +132,8 @@ static void write_zones(void)
                    HEAD("other.test.") "@ IN MX 10 elsewhere\n"
                                        "@ IN TXT \"v=spf1 mx +all\"\n@ IN TXT \"unrelated\"\n"
                                        "s1._domainkey IN TXT \"v=DKIM1; p=abcd\"\n"
+                                       "n1._domainkey IN TXT \"v=DKIM1; \" \"p=AB CD\"\n"
+                                       "n2._domainkey IN TXT \"v=DKIM1; p=abcd\"\n"
                                        "_dmarc IN TXT \"v=DMARC1; p=reject\"\n"
                                        "_dmarc IN TXT \"v=DMARC1; p=none\"\n"
                                        "_smtp._tls IN TXT \"v=TLSRPTv1; rua=mailto:x@y.test\"\n"
@@ -290,6 +292,38 @@ static void test_domain_bad(void **state)
     ASSERT_ALL(f, n, wants);
     for (size_t i = 0; i < n; i++)
         assert_false(f[i].secure);
+}
+
+/* Only the next keys, not the active one, whose record is wrong as well. */
+static void test_next_dkim(void **state)
+{
+    (void)state;
+    static const struct want wants[] = {
+        {"TXT n1._domainkey.other.test.", PUBLISH_OK, PUBLISH_SHOULD, "p=AB CD"},
+        {"TXT n2._domainkey.other.test.", PUBLISH_WRONG, PUBLISH_SHOULD, "another key"},
+        {"TXT n3._domainkey.other.test.", PUBLISH_MISSING, PUBLISH_SHOULD, NULL},
+    };
+    struct slice domain = SLICE("other.test"), pem = SLICE("no key");
+    struct publish_input in = test_house_input(&house, "other.test");
+    struct publish_finding *f;
+    size_t n;
+    assert_int_equal(publish_check_next_dkim(&in, dns, &house.a, &f, &n), OK);
+    assert_int_equal(n, 0);
+    for (int i = 1; i <= 3; i++) {
+        struct directory_dkim key = {.state = DKIM_NEXT, .record = SLICE("v=DKIM1; p=ABCD")};
+        snprintf(key.selector, sizeof key.selector, "n%d", i);
+        assert_int_equal(directory_dkim_add(house.directory, domain, &key, &pem, 1), OK);
+    }
+    assert_int_equal(publish_check_next_dkim(&in, dns, &house.a, &f, &n), OK);
+    assert_int_equal(n, 3);
+    ASSERT_ALL(f, n, wants);
+    for (int i = 1; i <= 3; i++) {
+        char selector[8];
+        snprintf(selector, sizeof selector, "n%d", i);
+        assert_int_equal(directory_dkim_remove(house.directory, domain, slice_str(selector)), OK);
+    }
+    in.domain = SLICE("foreign.test");
+    assert_int_equal(publish_check_next_dkim(&in, dns, &house.a, &f, &n), ERR_NOTFOUND);
 }
 
 static void check_host(struct publish_finding **f, size_t *n)
@@ -452,6 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_domain_good, needs_nsd),
         cmocka_unit_test_setup(test_domain_bad, needs_nsd),
+        cmocka_unit_test_setup(test_next_dkim, needs_nsd),
         cmocka_unit_test_setup(test_host_good, needs_nsd),
         cmocka_unit_test_setup(test_host_bad, needs_nsd),
         cmocka_unit_test_setup(test_providers, needs_nsd),

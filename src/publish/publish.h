@@ -80,9 +80,14 @@ struct publish_finding {
  * are untrusted text. Errors as of publish_records(). */
 must_use enum error publish_check_domain(const struct publish_input *in, struct dns *dns,
                                          struct arena *a, struct publish_finding **out, size_t *n);
-/* The same for what all domains share: the host's records, FCrDNS of its addresses, and the
- * certificates that our own ports really show (STARTTLS or TLS). `authorities`: PEM of those that
- * count. in->domain is not looked at. Blocks. */
+/* Of the domain's next DKIM keys alone: each that is not PUBLISH_OK would sign what nobody could
+ * verify. Blocks. Errors as above. */
+must_use enum error publish_check_next_dkim(const struct publish_input *in, struct dns *dns,
+                                            struct arena *a, struct publish_finding **out,
+                                            size_t *n);
+/* As publish_check_domain() for what all domains share: the host's records, FCrDNS of its
+ * addresses, and the certificates that our own ports really show (STARTTLS or TLS). `authorities`:
+ * PEM of those that count. in->domain is not looked at. Blocks. */
 must_use enum error publish_check_host(const struct publish_input *in, struct dns *dns,
                                        struct slice authorities, struct arena *a,
                                        struct publish_finding **out, size_t *n);

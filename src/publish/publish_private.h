@@ -28,6 +28,9 @@ must_use enum error publish_host_records(const struct publish_input *in, struct 
 /* The domain's, without the host's. */
 must_use enum error publish_domain_records(const struct publish_input *in, struct arena *a,
                                            struct publish_record **out, size_t *n);
+/* Of these only those of the next DKIM keys. */
+must_use enum error publish_next_dkim_records(const struct publish_input *in, struct arena *a,
+                                              struct publish_record **out, size_t *n);
 
 /* --- judge.c: what TXT records say; untrusted text --- */
 

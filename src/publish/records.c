@@ -157,15 +157,31 @@ static const char *dkim_remark(enum dkim_state s)
     return remarks[s];
 }
 
+static void add_dkim_key(struct list *l, const struct directory_dkim *k)
+{
+    add_text(l, k->state == DKIM_ACTIVE ? PUBLISH_MUST : PUBLISH_SHOULD,
+             arena_printf(l->a, "%s._domainkey.%.*s.", k->selector, SLICE_FMT(l->domain)),
+             k->record, dkim_remark(k->state));
+}
+
 static enum error add_dkim(struct list *l)
 {
     struct directory_dkim *k;
     size_t n;
     enum error e = directory_dkim_list(l->in->directory, l->domain, l->a, &k, &n);
     for (size_t i = 0; e == OK && i < n; i++)
-        add_text(l, k[i].state == DKIM_ACTIVE ? PUBLISH_MUST : PUBLISH_SHOULD,
-                 arena_printf(l->a, "%s._domainkey.%.*s.", k[i].selector, SLICE_FMT(l->domain)),
-                 k[i].record, dkim_remark(k[i].state));
+        add_dkim_key(l, &k[i]);
+    return e;
+}
+
+static enum error add_next_dkim(struct list *l)
+{
+    struct directory_dkim *k;
+    size_t n;
+    enum error e = directory_dkim_list(l->in->directory, l->domain, l->a, &k, &n);
+    for (size_t i = 0; e == OK && i < n; i++)
+        if (k[i].state == DKIM_NEXT)
+            add_dkim_key(l, &k[i]);
     return e;
 }
 
@@ -304,8 +320,8 @@ enum error publish_host_records(const struct publish_input *in, struct arena *a,
     return list_take(&l, OK, out, n);
 }
 
-enum error publish_domain_records(const struct publish_input *in, struct arena *a,
-                                  struct publish_record **out, size_t *n)
+static enum error records_of(const struct publish_input *in, enum error (*fill)(struct list *),
+                             struct arena *a, struct publish_record **out, size_t *n)
 {
     struct list l;
     char domain[LIMIT_DOMAIN + 1];
@@ -313,7 +329,19 @@ enum error publish_domain_records(const struct publish_input *in, struct arena *
     if (e)
         return e;
     list_init(&l, in, a, domain);
-    return list_take(&l, add_domain(&l), out, n);
+    return list_take(&l, fill(&l), out, n);
+}
+
+enum error publish_domain_records(const struct publish_input *in, struct arena *a,
+                                  struct publish_record **out, size_t *n)
+{
+    return records_of(in, add_domain, a, out, n);
+}
+
+enum error publish_next_dkim_records(const struct publish_input *in, struct arena *a,
+                                     struct publish_record **out, size_t *n)
+{
+    return records_of(in, add_next_dkim, a, out, n);
 }
 
 static bool is_inside(struct slice host, struct slice domain)

@@ -105,3 +105,27 @@ def test_without_dane_nothing_waits(house):
     run("openssl", "x509", "-req", "-in", f"{key}.next.csr", "-CA", str(house.demo.dir / "ca.pem"), "-CAkey",
         str(house.demo.dir / "ca.key"), "-days", "90", "-copy_extensions", "copy", "-out", str(chain))
     house.roll("--switch", "--chain", str(chain))
+
+
+def test_the_dkim_keys_wait_for_their_records(house):
+    def states():
+        return sorted(k["state"] for k in json.loads(house.demo.command("key", "list", "example.org", "--json").stdout))
+    house.roll("--dkim", "example.org")
+    wanted = [line.replace(" 3600 IN ", " 1 IN ") for line in house.show().splitlines()
+              if line and not line.startswith(";")]
+    new = [line for line in wanted if line not in house.wanted]
+    assert len(new) == 2 and all("._domainkey" in line for line in new)
+    text = house.roll("--dkim", "--switch", code=1)
+    assert "is not published yet; publish it" in text and text.count("\n") == 1
+    # One key in the place of the other.
+    a, b = (line.split(" 1 IN ") for line in new)
+    house.publish([*house.wanted, f"{a[0]} 1 IN {b[1]}", f"{b[0]} 1 IN {a[1]}"])
+    assert "is wrong (another key is published)" in house.roll("--dkim", "--switch", "example.org", code=1)
+    house.publish([*house.wanted, new[0]])
+    time.sleep(1.5)
+    text = house.roll("--dkim", "--switch", "example.org", code=1)
+    assert b[0].split()[0] in text and a[0].split()[0] not in text, text
+    assert states() == ["active", "active", "next", "next"]
+    house.publish(wanted)
+    assert "warning" not in house.roll("--dkim", "--switch", "example.org")
+    assert states() == ["active", "active", "retired", "retired"]

@@ -16,7 +16,9 @@ class Installation:
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         self.config = folder / "depesche.conf"
-        self.config.write_text(f"[server]\nhost = mail.example.org\ndata = {self.data}\nrun = {folder}/run\n")
+        # Nobody answers there: whether others can see a key, cannot be known here.
+        self.config.write_text(f"[server]\nhost = mail.example.org\ndata = {self.data}\nrun = {folder}/run\n"
+                               "[dns]\nforwarder = 127.0.0.1@9\ntimeout = 1s\n")
         self.printed = ""
 
     def run(self, *args, check=True):
@@ -60,7 +62,12 @@ def test_a_roll_publishes_before_it_signs(here):
     first = {r["text"] for r in records if r["state"] == "active"}
     assert sorted(r["state"] for r in records) == ["active", "active", "next", "next"]
     assert here.json("key", "roll", "--dkim", "example.org") == records, "a second call makes no more"
-    records = here.json("key", "roll", "--dkim", "--switch", "example.org")
+    r = here.run("key", "roll", "--dkim", "--switch", "example.org", check=False)
+    assert r.returncode == 1 and r.stdout == "" and "._domainkey.example.org. cannot be looked up" in r.stderr
+    assert here.json("key", "roll", "--dkim", "example.org") == records, "a refusal changes nothing"
+    r = here.run("key", "roll", "--dkim", "--switch", "--force", "example.org", "--json")
+    assert r.stderr.count("warning: TXT ") == 2
+    records = json.loads(r.stdout)
     assert {r["text"] for r in records if r["state"] == "retired"} == first
     r = here.run("key", "roll", "--dkim", "--switch", check=False)
     assert r.returncode == 1 and "no next keys" in r.stderr
@@ -90,7 +97,7 @@ def test_records_are_keys(here, tmp_path):
 
 def test_private_keys_stay_where_they_are(here):
     here.run("key", "roll", "--dkim")
-    here.run("key", "roll", "--dkim", "--switch")
+    here.run("key", "roll", "--dkim", "--switch", "--force")
     for command in ("key list", "domain list", "domain show example.org", "doctor"):
         here.run(*command.split(), check=False)
         here.run(*command.split(), "--json", check=False)
