@@ -99,6 +99,9 @@ def test_what_is_no_wish_is_refused(here, args):
 
 def test_reports_are_found_and_shown_once(fresh_demo):
     demo = fresh_demo()
+    assert demo.command("dns", "reports").stdout == "No reports.\n"
+    assert demo.command("queue", "list").stdout == "Nothing waits.\n"
+    assert json.loads(demo.command("queue", "list", "--json").stdout) == []
     texts = [(REPORTS / name).read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
              for name in ("rpt01.eml", "rpt02.eml")]
     texts += [texts[0], b"From: x@y.example\r\nContent-Type: application/tlsrpt+gzip\r\n\r\nno\x1b[2J\r\n"]
