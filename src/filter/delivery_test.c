@@ -122,7 +122,7 @@ static void inbox_holds(struct world *w, uint64_t id, uint32_t uid, struct slice
 struct queue_seen {
     unsigned entries, recipients;
     uint64_t id, account;
-    char sender[100], first[100];
+    char sender[100], first[100], orcpt[100]; /* of the first recipient */
     uint8_t notify;
 };
 
@@ -136,6 +136,7 @@ static bool see_entry(void *arg, const struct queue_entry *e)
     q->notify = e->recipients[0].notify;
     assert_int_equal(slice_cstr(e->sender, q->sender, sizeof q->sender), OK);
     assert_int_equal(slice_cstr(e->recipients[0].address, q->first, sizeof q->first), OK);
+    assert_int_equal(slice_cstr(e->recipients[0].orcpt, q->orcpt, sizeof q->orcpt), OK);
     return true;
 }
 
@@ -270,6 +271,37 @@ static void forwards_wait_in_the_queue(void **state)
     assert_int_equal(run_one(w, "ben@example.org", b.raw), DELIVERY_LOOP);
     store_body_free(&b);
     assert_int_equal(queue(w).entries, 1);
+}
+
+/* What the sender wrote to goes with a forward, in his own words where they name an address. */
+static void forwards_name_the_address_written_to(void **state)
+{
+    static const struct {
+        const char *address, *orcpt, *expected;
+    } rows[] = {
+        {"ben@example.org", "", "rfc822;ben@example.org"},
+        {"ben+a=b@example.org", "", "rfc822;ben+2Ba+3Db@example.org"},
+        {"ben@example.org", "rfc822;first@sender.example", "rfc822;first@sender.example"},
+        {"ben@example.org", "utf-8;j\\x{F6}rg@sender.example", "utf-8;j\\x{F6}rg@sender.example"},
+        {"ben@example.org", "x400;c=de", "rfc822;ben@example.org"},
+        {"ben@example.org", "rfc822;first+0D+0A@sender.example", "rfc822;ben@example.org"},
+        {"ben@example.org", "utf-8;j\\x{F6", "rfc822;ben@example.org"},
+        {"ben@example.org", "utf-8;j\\x{}\\x{A}", "rfc822;ben@example.org"},
+        {"j\xc3\xb6rg+x=y@example.org", "", "utf-8;j\xc3\xb6rg\\x{2B}x\\x{3D}y@example.org"},
+    };
+    struct world *w = *state;
+    const struct slice to[] = {SLICE_INIT("b@remote.example")};
+    assert_int_equal(directory_forward_set(w->directory, w->ben, to, 1, false), OK);
+    assert_int_equal(
+        directory_forward_set(w->directory, account(w, "j\xc3\xb6rg@example.org"), to, 1, false),
+        OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct delivery_recipient r = {.address = slice_str(rows[i].address),
+                                       .orcpt = slice_str(rows[i].orcpt)};
+        run(w, &r, 1, MESSAGE, false);
+        assert_int_equal(r.status, DELIVERY_OK);
+        assert_string_equal(queue(w).orcpt, rows[i].expected);
+    }
 }
 
 /* A bounce finds the first sender, whom nobody here would relay to otherwise. */
@@ -645,6 +677,7 @@ int main(void)
         TEST(users_relay_in_one_commit),
         TEST(what_leaves_is_signed),
         TEST(forwards_wait_in_the_queue),
+        TEST(forwards_name_the_address_written_to),
         TEST(bounces_of_forwards_find_home),
         TEST(forgeries_keep_their_envelope),
         TEST(loops),

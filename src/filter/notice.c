@@ -62,7 +62,21 @@ static struct slice how_it_went(struct notice *t, const struct queue_notice_reci
                                                : SLICE("");
 }
 
-static void fill(struct notice *t, const struct queue_notice_recipient *r, struct dsn_recipient *to)
+/* What was passed on here for somebody else has no account. Where it went, and what was answered
+ * there, is not for its sender: he may be anybody, and the address may be a private one. He hears
+ * of the address that he wrote to, which ORCPT names (filter/spread.c). */
+static bool hide_forward(struct notice *t, struct dsn_recipient *to)
+{
+    autobuf written_to = BUF_INIT(LIMIT_DSN_VALUE);
+    if (t->n->entry->account || dsn_read_orcpt(to->orcpt, &written_to) != OK)
+        return true;
+    to->address = arena_dup(&t->arena, buf_slice(&written_to));
+    to->remote_mta = to->diagnostic = to->security = SLICE("");
+    return to->address.n > 0;
+}
+
+/* False when memory's bound is hit. */
+static bool fill(struct notice *t, const struct queue_notice_recipient *r, struct dsn_recipient *to)
 {
     *to = (struct dsn_recipient){
         .address = r->recipient->address,
@@ -76,6 +90,7 @@ static void fill(struct notice *t, const struct queue_notice_recipient *r, struc
         .security = how_it_went(t, r),
         .will_retry_until = t->n->kind == NOTICE_DELAYED ? t->n->retry_until : 0,
     };
+    return hide_forward(t, to);
 }
 
 /* RFC 8689 5: of a message that was to go encrypted only, no more than the header, whatever RET
@@ -95,7 +110,8 @@ static enum error compose(struct notice *t, struct buf *out)
     if (!list)
         return ERR_LIMIT;
     for (size_t i = 0; i < n->n_recipients; i++)
-        fill(t, &n->recipient[i], &list[i]);
+        if (!fill(t, &n->recipient[i], &list[i]))
+            return ERR_LIMIT;
     struct header_field id;
     bool found = header_find(n->raw, SLICE("Message-ID"), &id);
     struct dsn d = {

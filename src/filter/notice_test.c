@@ -171,6 +171,37 @@ static void test_forwarded(void **state)
     buf_free(&text);
 }
 
+static void must_be_private(struct world *w, struct slice orcpt, const char *shown,
+                            const char *final)
+{
+    const struct queue_entry entry = {.sender = SLICE("anna@example.org")};
+    struct queue_recipient to = there;
+    to.orcpt = orcpt;
+    assert_int_equal(give(w, &entry, &to, refused), OK);
+    struct buf text = received(w);
+    assert_true(says(&text, shown));
+    assert_true(says(&text, final));
+    assert_true(says(&text, "Das Postfach existiert nicht."));
+    assert_true(says(&text, "\r\nStatus: 5.1.1\r\n"));
+    assert_false(says(&text, "there.example"));
+    assert_false(says(&text, "nobody of that name"));
+    buf_free(&text);
+}
+
+/* Where it was forwarded to is not told to whoever wrote to an address here. */
+static void test_private_forward(void **state)
+{
+    must_be_private(*state, SLICE("rfc822;ben+2Bx+3Dy@example.org"), "    ben+x=y@example.org\r\n",
+                    "\r\nFinal-Recipient: rfc822;ben+x=y@example.org\r\n");
+}
+
+static void test_private_forward_of_utf8(void **state)
+{
+    must_be_private(*state, SLICE("utf-8;j\\x{F6}rg@example.org"),
+                    "    j\xc3\xb6rg@example.org\r\n",
+                    "\r\nFinal-Recipient: utf-8;j\xc3\xb6rg@example.org\r\n");
+}
+
 /* After days without success the reader learns what stood in the way, and the answer stays what the
  * other server said. */
 static void test_expired(void **state)
@@ -222,6 +253,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_odd_address, begin, end),
         cmocka_unit_test_setup_teardown(test_require_tls, begin, end),
         cmocka_unit_test_setup_teardown(test_forwarded, begin, end),
+        cmocka_unit_test_setup_teardown(test_private_forward, begin, end),
+        cmocka_unit_test_setup_teardown(test_private_forward_of_utf8, begin, end),
         cmocka_unit_test_setup_teardown(test_expired, begin, end),
         cmocka_unit_test_setup_teardown(test_nobody_to_tell, begin, end),
     };

@@ -2,6 +2,7 @@
 #include "filter/spread.h"
 #include "base/hash.h"
 #include "filter/resolve.h"
+#include "message/dsn.h"
 
 void spread_init(struct spread *s, struct arena *a)
 {
@@ -107,6 +108,16 @@ static bool add_place(struct spread *s, struct place *p, uint32_t number)
     return true;
 }
 
+/* RFC 3461 5.2.7: what is passed on to another address carries the one that the sender wrote to,
+ * so that no report need tell him the other. Empty: that does not fit. */
+static struct slice written_to(struct arena *a, const struct delivery_recipient *r)
+{
+    autobuf address = BUF_INIT(LIMIT_DSN_VALUE), orcpt = BUF_INIT(LIMIT_SMTP_ORCPT);
+    if (dsn_read_orcpt(r->orcpt, &address) == OK)
+        return r->orcpt;
+    return dsn_write_orcpt(r->address, &orcpt) == OK ? arena_dup(a, buf_slice(&orcpt)) : SLICE("");
+}
+
 enum delivery_status spread_add(struct spread *s, struct directory *d, bool may_relay,
                                 uint32_t number, const struct delivery_recipient *r)
 {
@@ -121,12 +132,15 @@ enum delivery_status spread_add(struct spread *s, struct directory *d, bool may_
         return add_place(s, &p, number) ? DELIVERY_OK : DELIVERY_TEMPORARY;
     }
     for (; t; t = t->next) {
+        const struct slice orcpt = t->account ? r->orcpt : written_to(s->a, r);
+        if (!t->account && orcpt.n == 0)
+            return DELIVERY_BAD;
         struct place p = {.kind = t->account ? PLACE_ACCOUNT : PLACE_FORWARD,
                           .account = t->account,
                           .address = t->address,
                           .language = t->language,
                           .quota = t->quota,
-                          .orcpt = r->orcpt,
+                          .orcpt = orcpt,
                           .notify = r->notify};
         if (!add_place(s, &p, number))
             return DELIVERY_TEMPORARY;

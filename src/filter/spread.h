@@ -19,7 +19,7 @@ struct place {
     struct slice address; /* canonical account address, or the foreign one */
     struct slice language;
     uint64_t quota;
-    struct slice orcpt; /* of the recipient that came first */
+    struct slice orcpt; /* of the recipient that came first; a FORWARD's always names an address */
     uint8_t notify;
     enum delivery_status status; /* DELIVERY_OK while nothing speaks against it */
     bool wanted;                 /* a recipient that is kept leads to it */

@@ -50,6 +50,63 @@ static bool xtext_decode(struct slice in, struct buf *out)
     return !out->failed && dsn_clean(buf_slice(out));
 }
 
+/* RFC 6533 section 3: \x{HEX} may stand for any character. False when it is not written so, or what
+ * it hides is not clean. */
+static bool utf8_decode(struct slice in, struct buf *out)
+{
+    static const struct slice open = SLICE_INIT("\\x{");
+    while (in.n > 0) {
+        if (in.p[0] != '\\') {
+            buf_byte(out, in.p[0]);
+            in = slice_from(in, 1);
+            continue;
+        }
+        uint32_t c = 0;
+        size_t end = slice_index(in, '}');
+        uint8_t digit;
+        if (!slice_starts(in, open) || end == in.n || end == open.n || end > open.n + 6)
+            return false;
+        for (size_t i = open.n; i < end; i++) {
+            if (!hex_value(in.p[i], &digit))
+                return false;
+            c = c * 16 + digit;
+        }
+        utf8_put(out, c);
+        in = slice_from(in, end + 1);
+    }
+    return !out->failed && dsn_clean(buf_slice(out));
+}
+
+enum error dsn_read_orcpt(struct slice orcpt, struct buf *out)
+{
+    size_t semi = slice_index(orcpt, ';');
+    struct slice type = slice_sub(orcpt, 0, semi), value = slice_from(orcpt, semi + 1);
+    autobuf plain = BUF_INIT(LIMIT_DSN_VALUE);
+    bool good = slice_ieq(type, SLICE("rfc822"))  ? xtext_decode(value, &plain)
+                : slice_ieq(type, SLICE("utf-8")) ? utf8_decode(value, &plain)
+                                                  : false;
+    if (!good)
+        return ERR_NOTFOUND;
+    buf_add(out, buf_slice(&plain));
+    return buf_check(out);
+}
+
+enum error dsn_write_orcpt(struct slice address, struct buf *out)
+{
+    const bool ascii = ascii_only(address);
+    autobuf text = BUF_INIT(LIMIT_SMTP_ORCPT);
+    buf_str(&text, ascii ? "rfc822;" : "utf-8;");
+    for (size_t i = 0; i < address.n; i++) {
+        const uint8_t c = address.p[i];
+        if (c > ' ' && c != 127 && c != '+' && c != '=' && (ascii || c != '\\'))
+            buf_byte(&text, c);
+        else
+            buf_printf(&text, ascii ? "+%02X" : "\\x{%X}", (unsigned)c);
+    }
+    buf_add(out, buf_slice(&text));
+    return text.failed ? ERR_LIMIT : buf_check(out);
+}
+
 /* --- The part for machines --- */
 
 /* RFC 3464 2.3.1. The utf-8 type has an encoding of its own that may stand here as it came

@@ -48,6 +48,13 @@ struct dsn {
  * - ERR_LIMIT: larger than *out may be. */
 must_use enum error dsn_make(const struct dsn *d, struct buf *out);
 
+/* The address that an ORCPT names (as in the envelope: "rfc822;" and xtext, RFC 3461 4.2, or
+ * "utf-8;", RFC 6533 3), decoded and appended to *out. ERR_NOTFOUND: it names none, or not a clean
+ * one. */
+must_use enum error dsn_read_orcpt(struct slice orcpt, struct buf *out);
+/* The ORCPT that names `address`, appended to *out. ERR_LIMIT: longer than LIMIT_SMTP_ORCPT. */
+must_use enum error dsn_write_orcpt(struct slice address, struct buf *out);
+
 /* What an enhanced status code (RFC 3463) means, for people: "The mailbox does not exist." NULL
  * when it says no more than that something failed. */
 const char *dsn_status_text(struct slice status, bool german);

@@ -1,5 +1,6 @@
 /* Fuzz target: notifications. Whatever stands in envelope, header and answers, the report has one
- * block a recipient, and no line of it begins with bytes of theirs. */
+ * block a recipient, and no line of it begins with bytes of theirs; an address comes through its
+ * ORCPT whole. */
 #include "base/limits.h"
 #include "message/dsn.h"
 #include <stdlib.h>
@@ -14,12 +15,22 @@ static size_t count(struct slice text, struct slice word)
     return n;
 }
 
+/* What names a clean address gives it back. */
+static void must_come_back(struct slice address)
+{
+    autobuf orcpt = BUF_INIT(LIMIT_SMTP_ORCPT), back = BUF_INIT(LIMIT_DSN_VALUE);
+    if (dsn_write_orcpt(address, &orcpt) == OK && dsn_read_orcpt(buf_slice(&orcpt), &back) == OK &&
+        !slice_eq(buf_slice(&back), address))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice rest = slice_of(data, size), part[8] = {{0}};
     for (size_t i = 0; i < 8; i++)
         if (!slice_split(&rest, '\n', &part[i]))
             break;
+    must_come_back(part[0]);
     struct dsn_recipient to = {.address = part[0],
                                .orcpt = part[1],
                                .action = size % 5,

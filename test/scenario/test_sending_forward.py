@@ -68,7 +68,8 @@ def test_an_account_forwards_and_keeps(world):
     world.demo.command("account", "forward", "ben@example.org", "b@far.plain.example", "--keep")
     receive(world, "ben@example.org", "beide")
     sender, to, _, _ = arrived(world, "far", "beide")
-    assert address_of(sender).startswith("SRS0=") and to == ["TO:<b@far.plain.example>"]
+    assert address_of(sender).startswith("SRS0=")
+    assert to == ["TO:<b@far.plain.example> ORCPT=rfc822;ben@example.org"], "as it was written to"
     wait_for(lambda: [m for m in world.inbox("ben") if m["Subject"] == "beide"], 5, "ben's copy")
     world.demo.command("account", "forward", "ben@example.org", "--off")
 
@@ -89,7 +90,8 @@ def test_what_cannot_be_forwarded_goes_back_to_its_sender(world):
     receive(world, "dead@example.org", "verloren")
     mail = wait_for(lambda: [m for m in world.sinks["origin"].mails if b"multipart/report" in m[2]], 15, "a report")[0]
     assert address_of(mail[0]) == "" and [address_of(r) for r in mail[1]] == ["a@origin.plain.example"]
-    assert b"5.1.1 gone" in mail[2]
+    assert b"Final-Recipient: rfc822;dead@example.org\r\n" in mail[2] and b"Status: 5.1.1\r\n" in mail[2]
+    assert b"refuses" not in mail[2] and b"gone" not in mail[2], "where it was forwarded to is nobody's business"
 
 
 def refused(world, to):
