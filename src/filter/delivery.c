@@ -55,6 +55,9 @@ enum delivery_status delivery_probe(const struct delivery_service *s, struct sli
 {
     autoarena a;
     arena_init(&a, LIMIT_DELIVERY_ARENA);
+    /* Who may relay submits, and never without a sender. */
+    if (may_relay && resolve_is_return(s->directory, recipient))
+        return DELIVERY_UNKNOWN;
     struct resolved_target *t = NULL;
     enum error e =
         clean(recipient) ? resolve_recipient(s->directory, recipient, &a, &t) : ERR_INPUT;
@@ -422,10 +425,25 @@ static void take_results(struct run *r, enum error e)
     judge(r);
 }
 
+/* A way home that bounces may take alone, in a message that is none. */
+static bool abuses_return(const struct run *r)
+{
+    for (size_t i = 0; i < r->rq->n_recipients && r->rq->sender.n > 0; i++)
+        if (resolve_is_return(r->service->directory, r->rq->recipients[i].address))
+            return true;
+    return false;
+}
+
 static void deliver(struct run *r)
 {
     if (!clean(r->rq->sender) || !clean(r->rq->envid)) {
         fail_all(r->rq, DELIVERY_BAD);
+        return;
+    }
+    /* For all its recipients: RCPT accepts the way home, since the sender is not known there, so
+     * one refused alone would be tried again and again, and the others had a copy each time. */
+    if (abuses_return(r)) {
+        fail_all(r->rq, DELIVERY_UNKNOWN);
         return;
     }
     if (!read_header(r)) {

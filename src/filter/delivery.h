@@ -50,11 +50,12 @@ struct delivery_request {
 
 /* What RCPT asks: would a message of `size` bytes (0: not known) be accepted for this recipient
  * now? Checks existence, state, and room, so that one full mailbox is refused alone and not with
- * the whole message. */
+ * the whole message. `may_relay`: as in the request, which has a sender then. */
 enum delivery_status delivery_probe(const struct delivery_service *s, struct slice recipient,
                                     uint64_t size, bool may_relay);
 
-/* Delivers. Every recipient's status is filled; OK statuses are durable. A forward or alias with
+/* Delivers. Every recipient's status is filled; OK statuses are durable. With a sender, an address
+ * that SRS made makes all recipients UNKNOWN: only bounces may go there. A forward or alias with
  * both own and foreign targets counts as OK only when all of them are kept. */
 void delivery_run(const struct delivery_service *s, struct delivery_request *rq);
 

@@ -95,6 +95,19 @@ static enum delivery_status run_one(struct world *w, const char *to, struct slic
     return r.status;
 }
 
+static void run_from(struct world *w, const char *sender, struct delivery_recipient *r, size_t n,
+                     struct slice raw)
+{
+    struct delivery_request rq = {.sender = slice_str(sender),
+                                  .envid = SLICE("QQ+2B1+3D"),
+                                  .trace = RECEIVED,
+                                  .raw = raw,
+                                  .received = 1795348800,
+                                  .recipients = r,
+                                  .n_recipients = n};
+    delivery_run(&w->service, &rq);
+}
+
 static unsigned inbox_count(struct world *w, uint64_t id)
 {
     const struct mailbox_list *l;
@@ -315,10 +328,13 @@ static void bounces_of_forwards_find_home(void **state)
     char back[LIMIT_ADDRESS + 1];
     snprintf(back, sizeof back, "%s", q.sender);
     assert_int_equal(delivery_probe(&w->service, slice_str(back), 0, false), DELIVERY_OK);
-    assert_int_equal(run_one(w, back, MESSAGE), DELIVERY_OK);
+    struct delivery_recipient home = {.address = slice_str(back)};
+    run_from(w, "", &home, 1, MESSAGE);
+    assert_int_equal(home.status, DELIVERY_OK);
     assert_string_equal(queue(w).first, "x@sender.example");
     back[8] = back[8] == 'a' ? 'b' : 'a';
-    assert_int_equal(run_one(w, back, MESSAGE), DELIVERY_UNKNOWN);
+    run_from(w, "", &home, 1, MESSAGE);
+    assert_int_equal(home.status, DELIVERY_UNKNOWN);
     assert_int_equal(run_one(w, "SRS0=aaaaaaaa=aa=a.example=b@elsewhere.example", MESSAGE),
                      DELIVERY_NOT_OURS);
     /* "postmaster" names no domain; the host's own, mx.example.org, is none that is served. */
@@ -327,6 +343,30 @@ static void bounces_of_forwards_find_home(void **state)
     snprintf(back, sizeof back, "%s", queue(w).sender);
     assert_true(slice_ends(slice_str(back), SLICE("=x@example.org")));
     assert_int_equal(delivery_probe(&w->service, slice_str(back), 0, false), DELIVERY_OK);
+}
+
+/* With the rewritten sender of a forward nobody sends through us to the one behind it, and what is
+ * refused for that reaches no other recipient either. */
+static void only_bounces_take_the_way_home(void **state)
+{
+    struct world *w = *state;
+    const struct slice to[] = {SLICE_INIT("b@remote.example")};
+    assert_int_equal(directory_forward_set(w->directory, w->ben, to, 1, false), OK);
+    assert_int_equal(run_one(w, "ben@example.org", MESSAGE), DELIVERY_OK);
+    struct queue_seen q = queue(w);
+    struct delivery_recipient r[] = {{.address = SLICE("anna@example.org")},
+                                     {.address = slice_str(q.sender)}};
+    for (int may_relay = 0; may_relay < 2; may_relay++) {
+        run(w, r, 2, MESSAGE, may_relay);
+        assert_int_equal(r[0].status, DELIVERY_UNKNOWN);
+        assert_int_equal(r[1].status, DELIVERY_UNKNOWN);
+    }
+    assert_int_equal(delivery_probe(&w->service, r[1].address, 0, true), DELIVERY_UNKNOWN);
+    assert_int_equal(queue(w).entries, 1);
+    assert_int_equal(inbox_count(w, w->anna), 0);
+    run_from(w, "", r, 2, MESSAGE);
+    assert_int_equal(r[0].status, DELIVERY_OK);
+    assert_int_equal(r[1].status, DELIVERY_OK);
 }
 
 /* What shows one of our own addresses as its author does not get our name in its envelope. */
@@ -440,19 +480,6 @@ static void the_sender_writes_no_fields(void **state)
 
 #define NEVER   1
 #define SUCCESS 2
-
-static void run_from(struct world *w, const char *sender, struct delivery_recipient *r, size_t n,
-                     struct slice raw)
-{
-    struct delivery_request rq = {.sender = slice_str(sender),
-                                  .envid = SLICE("QQ+2B1+3D"),
-                                  .trace = RECEIVED,
-                                  .raw = raw,
-                                  .received = 1795348800,
-                                  .recipients = r,
-                                  .n_recipients = n};
-    delivery_run(&w->service, &rq);
-}
 
 /* The newest message in the Inbox, which must have as many. */
 static struct store_body newest(struct world *w, uint64_t id, uint32_t count)
@@ -679,6 +706,7 @@ int main(void)
         TEST(forwards_wait_in_the_queue),
         TEST(forwards_name_the_address_written_to),
         TEST(bounces_of_forwards_find_home),
+        TEST(only_bounces_take_the_way_home),
         TEST(forgeries_keep_their_envelope),
         TEST(loops),
         TEST(full_mailboxes),

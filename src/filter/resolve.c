@@ -10,20 +10,19 @@ static void read_secret(struct directory *d, struct srs *s)
     directory_srs_secret(d, s->secret);
 }
 
-static bool is_returning(struct directory *d, struct slice address, struct slice *local)
+bool resolve_is_return(struct directory *d, struct slice address)
 {
     size_t at = slice_rindex(address, '@');
-    *local = slice_sub(address, 0, at);
-    return at < address.n && srs_looks_like(*local) &&
+    return at < address.n && srs_looks_like(slice_sub(address, 0, at)) &&
            directory_domain_is_ours(d, slice_from(address, at + 1));
 }
 
 enum error resolve_recipient(struct directory *d, struct slice address, struct arena *a,
                              struct resolved_target **out)
 {
-    struct slice local;
-    if (!is_returning(d, address, &local))
+    if (!resolve_is_return(d, address))
         return directory_resolve(d, address, a, out);
+    struct slice local = slice_sub(address, 0, slice_rindex(address, '@'));
     struct srs keys;
     autobuf sender = BUF_INIT(LIMIT_ADDRESS);
     read_secret(d, &keys);

@@ -85,6 +85,13 @@ def test_a_bounce_finds_its_way_back(world, rewritten):
     assert (address_of(sender), [address_of(r) for r in to]) == ("", ["a@origin.plain.example"])
 
 
+def test_only_bounces_may_take_that_way(world, rewritten):
+    with pytest.raises(smtplib.SMTPDataError) as e:
+        receive(world, rewritten, "missbraucht")
+    assert e.value.smtp_code == 550 and e.value.smtp_error.startswith(b"5.1.1"), e.value
+    assert attempt(world, rewritten)[0] == 550
+
+
 def test_what_cannot_be_forwarded_goes_back_to_its_sender(world):
     world.demo.command("alias", "add", "dead@example.org", "x@refuses.plain.example")
     receive(world, "dead@example.org", "verloren")
