@@ -74,6 +74,8 @@ def test_hold_release_cancel(world, waiting, by):
     others = [p for p in waiting.values() if p not in chosen]
     world.demo.command("queue", "hold", *selection)
     in_state(world, chosen, "held")
+    if by == "id":
+        assert f" queue.command action=hold entry={selection[0]} recipients=1 " in world.demo.log.read_text()
     assert states(world, others) == ["waiting"] * len(others)
     assert {r["recipient"] for r in world.queue("list", "--held")} == set(chosen)
     assert "depesche queue release" in world.why(chosen[0])["why"]
