@@ -188,6 +188,16 @@ static enum error hear_rcpt(struct transaction *t, size_t i)
     return OK;
 }
 
+/* Nothing may follow 354 before the message's end was said. What waits there already would be taken
+ * for the answer to that, and a message for delivered that the server never took. */
+static enum error must_wait(struct transaction *t)
+{
+    if (dial_is_quiet(t->c->d))
+        return OK;
+    enum error e = hear(t, LIMIT_CLIENT_LAST_WORD_MS);
+    return e == OK ? client_confused(t->c, t->why) : e;
+}
+
 /* *go: the message may come (for nobody, perhaps). */
 static enum error hear_data(struct transaction *t, bool *go)
 {
@@ -197,8 +207,9 @@ static enum error hear_data(struct transaction *t, bool *go)
     *go = t->c->reply.code == 354;
     if (!*go && code_class(t) < 4)
         return client_confused(t->c, t->why);
-    if (!*go)
-        refuse_rest(t);
+    if (*go)
+        return must_wait(t);
+    refuse_rest(t);
     return OK;
 }
 

@@ -90,6 +90,16 @@ static const struct {
      "T 0 4.5.0 syntax|T 0 4.5.0 syntax", false},
     {AT_ONCE "> 250 ok\n> 250 ok\n> 250 ok\n> 354 go\ndata\n> 354 go\nhang\n",
      "T 354 4.5.0 syntax|T 354 4.5.0 syntax", false},
+    /* an answer to the message's end before that was said */
+    {AT_ONCE ">> 250 ok|250 ok|250 ok|354 go|250 2.6.0 taken|\nhang\n",
+     "T 250 4.5.0 syntax|T 250 4.5.0 syntax", false},
+    {AT_ONCE ">> 250 ok|550 5.1.1 no|250 ok|354 go|554 5.7.1 spam|\nhang\n",
+     "P 550 5.1.1 refused|T 554 4.5.0 syntax", false},
+    {AT_ONCE ">> 250 ok|550 5.1.1 no|550 5.1.1 no|354 go|554 5.5.1 none|\nhang\n",
+     "P 550 5.1.1 refused|P 550 5.1.1 refused", false},
+    {AT_ONCE ">> 250 ok|250 ok|250 ok|354 go|421 4.3.2 bye|\nhang\n",
+     "T 421 4.3.2 refused|T 421 4.3.2 refused", false},
+    {AT_ONCE ">> 250 ok|250 ok|250 ok|354 go|250 \n", "T 0 4.4.2 lost|T 0 4.4.2 lost", false},
     /* 421 wherever it comes */
     {AT_ONCE "> 421 bye\n", "T 421 4.0.0 refused|T 421 4.0.0 refused", false},
     {AT_ONCE "> 250 ok\n> 550 5.1.1 no\n> 421 4.3.2 bye\n",
@@ -118,6 +128,10 @@ static const struct {
     {BY_STEPS "> 550 5.7.1 no\n< QUIT\n", "P 550 5.7.1 refused|P 550 5.7.1 refused", true},
     {BY_STEPS "> 250 ok\n" RCPT("a") "> 550 5.1.1 no\n" RCPT("b") "> 450 no\n< QUIT\n",
      "P 550 5.1.1 refused|T 450 4.0.0 refused", true},
+    {BY_STEPS
+     "> 250 ok\n" RCPT("a") "> 250 ok\n" RCPT("b") "> 250 ok\n"
+                                                   "< DATA\n>> 354 go|250 2.6.0 taken|\nhang\n",
+     "T 250 4.5.0 syntax|T 250 4.5.0 syntax", false},
     {BY_STEPS "> 250 ok\n" RCPT("a") "> 550 5.1.1 no\n" RCPT("b") "> 421 bye\n",
      "P 550 5.1.1 refused|T 421 4.0.0 refused", false},
 };
