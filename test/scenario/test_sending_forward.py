@@ -181,4 +181,6 @@ def test_limits_hold_over_a_restart_and_the_operator_hears_of_it_once(limited):
     texts = "".join(m.get_content() for m in found)
     assert "messages_per_hour" in texts and "new_recipients_per_day" in texts
     assert "depesche account passwd ben@example.org" in texts
+    lines = [x for x in world.demo.log.read_text().splitlines() if " sending.limit user=ben@example.org " in x]
+    assert len(lines) == 5 and all(re.search(r" until=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", x) for x in lines), lines
     world.send("n@far.plain.example")  # anna is not concerned
