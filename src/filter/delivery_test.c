@@ -565,6 +565,21 @@ static void reports_to_a_foreign_sender(void **state)
     store_body_free(&b);
 }
 
+/* Quoted, almost everything may stand in front of the @. */
+static void reports_to_an_odd_sender(void **state)
+{
+    struct world *w = *state;
+    struct delivery_recipient r = {.address = SLICE("ben@example.org"), .notify = SUCCESS};
+    run_from(w, "\"a\\\"b>, <c\"@sender.example", &r, 1, MESSAGE);
+    struct queue_seen q = queue(w);
+    assert_string_equal(q.first, "\"a\\\"b>, <c\"@sender.example");
+    struct store_body b;
+    assert_int_equal(store_queue_body(w->store, q.id, &b), OK);
+    static const char *const want[] = {"\r\nTo: <\"a\\\"b>, <c\"@sender.example>\r\n", NULL};
+    must_have(b.raw, want);
+    store_body_free(&b);
+}
+
 static void nothing_to_report(void **state)
 {
     struct world *w = *state;
@@ -581,6 +596,8 @@ static void nothing_to_report(void **state)
         {"anna@example.org", "nobody@example.org", SUCCESS},
         {"anna@example.org", "carla@example.org", SUCCESS}, /* the queue reports */
         {"a<b@example.org", "ben@example.org", SUCCESS},
+        {"\"a\"b>@example.org", "ben@example.org", SUCCESS},
+        {"\"a\\\">@example.org", "ben@example.org", SUCCESS},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct delivery_recipient r = {.address = slice_str(rows[i].recipient),
@@ -715,6 +732,7 @@ int main(void)
         TEST(many_targets),
         TEST(reports_to_a_local_sender),
         TEST(reports_to_a_foreign_sender),
+        TEST(reports_to_an_odd_sender),
         TEST(nothing_to_report),
         TEST(a_copy_asks_for_no_report),
         TEST(a_full_inbox_loses_only_the_report),

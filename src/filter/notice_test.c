@@ -131,6 +131,21 @@ static void test_refused(void **state)
     buf_free(&text);
 }
 
+/* RFC 3464 2.3.6 wants ASCII: an answer with umlauts is told all the same. */
+static void test_umlauts(void **state)
+{
+    struct world *w = *state;
+    const struct queue_entry entry = {.account = w->anna, .sender = SLICE("anna@example.org")};
+    const struct queue_recipient to = {.address = there.address,
+                                       .last_answer = SLICE("550 5.1.1 f\xc3\xbcr Sie\tnicht")};
+    assert_int_equal(give(w, &entry, &to, refused), OK);
+    struct buf text = received(w);
+    assert_true(says(&text, "\r\nDiagnostic-Code: smtp;550 5.1.1 f??r Sie?nicht\r\n"));
+    assert_true(says(&text, "            550 5.1.1 f\xc3\xbcr Sie?nicht\r\n"));
+    assert_true(says(&text, "\r\nContent-Type: message/delivery-status\r\n"));
+    buf_free(&text);
+}
+
 /* Quoted, almost everything may stand in front of the @: whoever wrote to it is told all the same.
  */
 static void test_odd_address(void **state)
@@ -250,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_umlauts, begin, end),
         cmocka_unit_test_setup_teardown(test_odd_address, begin, end),
         cmocka_unit_test_setup_teardown(test_require_tls, begin, end),
         cmocka_unit_test_setup_teardown(test_forwarded, begin, end),

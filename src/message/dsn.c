@@ -19,7 +19,17 @@ bool dsn_clean(struct slice s)
 
 bool dsn_clean_address(struct slice s)
 {
-    return dsn_clean(s) && !slice_has(s, '<') && !slice_has(s, '>');
+    size_t i = 0;
+    if (!dsn_clean(s))
+        return false;
+    if (s.p[0] == '"') {
+        for (i = 1; i < s.n && s.p[i] != '"'; i++)
+            i += s.p[i] == '\\';
+        if (i >= s.n)
+            return false;
+    }
+    struct slice plain = slice_from(s, i);
+    return !slice_has(plain, '<') && !slice_has(plain, '>');
 }
 
 static bool hex_value(uint8_t c, uint8_t *out)
@@ -138,6 +148,18 @@ static const char *action_word(enum dsn_action a)
     return word[a];
 }
 
+/* In clear ASCII a server's answer is safe in any reader; for people it stands in the text as it
+ * is. */
+static void put_diagnostic(struct slice answer, struct buf *out)
+{
+    if (answer.n == 0 || answer.n > LIMIT_DSN_VALUE)
+        return;
+    buf_lit(out, "Diagnostic-Code: smtp;");
+    for (size_t i = 0; i < answer.n; i++)
+        buf_byte(out, answer.p[i] < ' ' || answer.p[i] > '~' ? '?' : answer.p[i]);
+    buf_lit(out, "\r\n");
+}
+
 static void put_recipient(const struct dsn_recipient *x, struct buf *out)
 {
     buf_lit(out, "\r\n");
@@ -148,9 +170,7 @@ static void put_recipient(const struct dsn_recipient *x, struct buf *out)
                SLICE_FMT(x->status));
     if (dsn_clean(x->remote_mta) && ascii_only(x->remote_mta))
         buf_printf(out, "Remote-MTA: dns;%.*s\r\n", SLICE_FMT(x->remote_mta));
-    /* In clear ASCII a server's answer is safe in any reader. */
-    if (dsn_clean(x->diagnostic) && ascii_only(x->diagnostic))
-        buf_printf(out, "Diagnostic-Code: smtp;%.*s\r\n", SLICE_FMT(x->diagnostic));
+    put_diagnostic(x->diagnostic, out);
     if (x->will_retry_until) {
         buf_lit(out, "Will-Retry-Until: ");
         date_print_rfc5322((struct date){x->will_retry_until, date_local_zone(x->will_retry_until)},

@@ -6,7 +6,7 @@
 
 /* Can stand in a line: not empty, not too long, UTF-8 without controls. */
 bool dsn_clean(struct slice s);
-/* ... and between < and > in a field. */
+/* ... and between < and > in a field: has none of its own but in a quoted local part. */
 bool dsn_clean_address(struct slice s);
 /* The message comes back whole, and not its header alone. */
 bool dsn_gives_whole(const struct dsn *d);
