@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "trust/dkim.h"
 
-static struct dkim_signature new_key(enum dkim_algorithm algorithm, struct slice selector)
+static struct dkim_key *new_key(enum dkim_algorithm algorithm)
 {
     struct buf pem = BUF_INIT(LIMIT_DKIM_PEM);
     struct dkim_key *key;
@@ -11,7 +11,7 @@ static struct dkim_signature new_key(enum dkim_algorithm algorithm, struct slice
         dkim_key_read(algorithm, buf_slice(&pem), &key) != OK)
         die("no key");
     buf_wipe(&pem);
-    return (struct dkim_signature){key, selector};
+    return key;
 }
 
 static void write_out(const char *folder, const char *name, struct slice text)
@@ -40,8 +40,8 @@ int main(int argc, char **argv)
 {
     if (argc < 3)
         die("usage: dkim_dump FOLDER FILE...");
-    const struct dkim_signature keys[2] = {new_key(DKIM_RSA, SLICE("rsa")),
-                                           new_key(DKIM_ED25519, SLICE("ed25519"))};
+    struct dkim_key *rsa = new_key(DKIM_RSA), *ed25519 = new_key(DKIM_ED25519);
+    const struct dkim_signature keys[2] = {{rsa, SLICE("rsa")}, {ed25519, SLICE("ed25519")}};
     static const char *const names[2] = {"rsa", "ed25519"};
     for (size_t i = 0; i < 2; i++) {
         autobuf record = BUF_INIT(LIMIT_DKIM_PEM);
@@ -59,5 +59,7 @@ int main(int argc, char **argv)
         snprintf(name, sizeof name, "%d", i - 2);
         write_out(argv[1], name, buf_slice(&out));
     }
+    dkim_key_free(rsa);
+    dkim_key_free(ed25519);
     return 0;
 }
