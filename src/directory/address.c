@@ -125,6 +125,9 @@ enum error mail_address_parse(struct slice s, struct mail_address *out)
     if (local.n > LIMIT_LOCAL_PART || utf8_nfc(local, &nfc) != OK ||
         slice_cstr(buf_slice(&nfc), a.given, sizeof a.given) != OK)
         return ERR_INPUT;
+    /* The Greek question mark, for one, is the semicolon of ASCII then. */
+    if (a.plain && !is_dot_atom(buf_slice(&nfc)))
+        return ERR_INPUT;
     e = lower_case(buf_slice(&nfc), a.local, sizeof a.local);
     if (e == OK)
         *out = a;
