@@ -119,7 +119,7 @@ enum error srs_forward(const struct srs *s, struct slice sender, struct slice do
     if (sender.n == 0)
         return OK;
     size_t at = slice_rindex(sender, '@');
-    if (at == sender.n || at == 0)
+    if (at == 0 || at + 1 >= sender.n)
         return ERR_INPUT;
     struct slice local = slice_sub(sender, 0, at), from = slice_from(sender, at + 1);
     if (slice_ieq(from, domain)) {
