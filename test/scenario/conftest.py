@@ -26,12 +26,14 @@ SERVICES = {"smtp": 25, "imap": 143, "submissions": 465, "submission": 587, "ima
 
 
 def free_base():
-    """A base for the ports of a demo: all of base+25 .. base+993 are free now."""
+    """A base for the ports of a demo: all of base+25 .. base+993 are free now (53 by UDP, too)."""
     for _ in range(200):
         base = random.randrange(21000, 30000)
         with contextlib.ExitStack() as stack:
             try:
-                for offset in (25, 80, 143, 443, 465, 587, 993, 4190):
+                udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                udp.bind(("127.0.0.1", base + 53))
+                for offset in (25, 53, 80, 143, 443, 465, 587, 993, 4190):
                     s = stack.enter_context(socket.socket())
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind(("127.0.0.1", base + offset))

@@ -39,6 +39,13 @@ class World:
         return Sink(port=self.port, certificate=certificate, **kw)
 
     def start(self, **settings):
+        try:
+            return self._start(**settings)
+        except BaseException:
+            self.stop()  # nobody else would end what runs already
+            raise
+
+    def _start(self, **settings):
         for zone, records in self.records.items():
             self.zones.zone(zone, records, signed=zone != PLAIN, tamper=self.tamper if zone == BOGUS else ())
         self.zones.start()
