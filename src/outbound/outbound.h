@@ -51,7 +51,6 @@ void outbound_tend(struct outbound *o);
 
 struct outbound_stats {
     unsigned under_way, threads, kept;
-    uint64_t delivered, deferred, refused;
 };
 struct outbound_stats outbound_stats(struct outbound *o);
 

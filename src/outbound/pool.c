@@ -46,7 +46,6 @@ struct outbound {
     bool stopping;
     struct session *kept; /* the latest first */
     unsigned n_kept;
-    uint64_t outcomes[RELAY_PERMANENT + 1];
 };
 
 /* --- Kept sessions --- */
@@ -149,14 +148,6 @@ static enum error job_message(const struct job *j, struct slice *raw)
     return j->memfd < 0 ? OK : ipc_memfd_map(j->memfd, LIMIT_HANDOVER_MESSAGE, raw);
 }
 
-static void count(struct outbound *o, const struct relay_result *r)
-{
-    pthread_mutex_lock(&o->lock);
-    for (size_t i = 0; i < r->n_recipients; i++)
-        o->outcomes[r->recipient[i].outcome]++;
-    pthread_mutex_unlock(&o->lock);
-}
-
 static void run_job(struct outbound *o, const struct job *j, struct arena *a)
 {
     struct relay_request rq = {0};
@@ -173,7 +164,6 @@ static void run_job(struct outbound *o, const struct job *j, struct arena *a)
                      &result);
     }
     log_outcomes(&rq, &result);
-    count(o, &result);
     o->o.done(o->o.arg, j->ticket, &result);
     if (j->memfd >= 0)
         ipc_unmap(raw);
@@ -365,9 +355,6 @@ struct outbound_stats outbound_stats(struct outbound *o)
         .under_way = o->under_way,
         .threads = o->threads,
         .kept = o->n_kept,
-        .delivered = o->outcomes[RELAY_DELIVERED],
-        .deferred = o->outcomes[RELAY_TEMPORARY],
-        .refused = o->outcomes[RELAY_PERMANENT],
     };
     pthread_mutex_unlock(&o->lock);
     return s;
