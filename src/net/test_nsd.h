@@ -40,6 +40,33 @@ static inline int test_nsd_socket(uint16_t *port)
     return fd;
 }
 
+static inline bool test_nsd_port_is_free(uint16_t port)
+{
+    struct sockaddr_in sa = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok = bind(udp, (struct sockaddr *)&sa, sizeof sa) == 0 &&
+              bind(tcp, (struct sockaddr *)&sa, sizeof sa) == 0;
+    close(udp);
+    close(tcp);
+    return ok;
+}
+
+/* A port free for UDP and TCP, from below the range the kernel hands out to clients, so that no
+ * connection made between this look and the server's start can take it. Tests that run at the same
+ * time begin at different places. */
+static inline uint16_t test_nsd_port(void)
+{
+    for (unsigned i = 0;; i++) {
+        uint16_t port = (uint16_t)(16000 + ((unsigned)getpid() * 37 + i * 101) % 16000);
+        if (test_nsd_port_is_free(port))
+            return port;
+        if (i == 1000)
+            abort();
+    }
+}
+
 static inline bool test_nsd_installed(void)
 {
     return access("/usr/sbin/nsd", X_OK) == 0 && access("/usr/bin/ldns-signzone", X_OK) == 0;
@@ -93,11 +120,10 @@ static inline bool test_nsd_sign(struct test_nsd *s, const char *zone, const cha
     return test_nsd_shell(s, commands);
 }
 
-/* Starts nsd for the zones, each "NAME FILE" in a list that NULL ends; waits until it serves. */
-static inline bool test_nsd_start(struct test_nsd *s, const char *const *zones)
+/* Writes the configuration for the zones on s->port. */
+static inline void test_nsd_configure(struct test_nsd *s, const char *const *zones)
 {
-    close(test_nsd_socket(&s->port));
-    char conf[8192], path[128];
+    char conf[8192];
     int n = snprintf(conf, sizeof conf,
                      "server:\n ip-address: 127.0.0.1@%u\n username: \"\"\n chroot: \"\"\n"
                      " zonesdir: \"%s\"\n database: \"\"\n pidfile: \"%s/pid\"\n"
@@ -113,20 +139,59 @@ static inline bool test_nsd_start(struct test_nsd *s, const char *const *zones)
                       *zones + name + 1);
     }
     test_nsd_write(s, "conf", conf);
-    snprintf(path, sizeof path, "%s/conf", s->folder);
-    char nsd[] = "/usr/sbin/nsd", d[] = "-d", c[] = "-c";
-    char *const argv[] = {nsd, d, c, path, NULL};
-    if (posix_spawn(&s->pid, nsd, NULL, NULL, argv, environ) != 0)
-        return false;
+}
+
+/* Waits until the server answers a connection; false when it ended, with s->pid -1, or is silent.
+ */
+static inline bool test_nsd_wait(struct test_nsd *s)
+{
     struct sockaddr_in sa = {
         .sin_family = AF_INET, .sin_port = htons(s->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 600; i++) {
+        if (waitpid(s->pid, NULL, WNOHANG) == s->pid) {
+            s->pid = -1;
+            return false;
+        }
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int e = connect(fd, (struct sockaddr *)&sa, sizeof sa);
         close(fd);
         if (e == 0)
             return true;
         usleep(50000);
+    }
+    return false;
+}
+
+/* Shows why the server does not serve. */
+static inline void test_nsd_show_log(const struct test_nsd *s)
+{
+    char path[128], line[512];
+    snprintf(path, sizeof path, "%s/nsd.log", s->folder);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        fprintf(stderr, "nsd: %s", line);
+    if (f)
+        fclose(f);
+}
+
+/* Starts nsd for the zones, each "NAME FILE" in a list that NULL ends; waits until it serves. A
+ * server that ended, because another took its port first, gets another port. */
+static inline bool test_nsd_start(struct test_nsd *s, const char *const *zones)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/conf", s->folder);
+    char nsd[] = "/usr/sbin/nsd", d[] = "-d", c[] = "-c";
+    char *const argv[] = {nsd, d, c, path, NULL};
+    for (int tries = 0; tries < 5; tries++) {
+        s->port = test_nsd_port();
+        test_nsd_configure(s, zones);
+        if (posix_spawn(&s->pid, nsd, NULL, NULL, argv, environ) != 0)
+            return false;
+        if (test_nsd_wait(s))
+            return true;
+        test_nsd_show_log(s);
+        if (s->pid > 0)
+            return false;
     }
     return false;
 }
