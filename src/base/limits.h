@@ -290,13 +290,66 @@
 #define LIMIT_TLSRPT_DEPTH           32    /* of its JSON */
 #define LIMIT_TLSRPT_ARENA           (16 * 1024 * 1024)
 
+/* Web */
+#define LIMIT_HTTP_HEAD      (16 * 1024) /* request line and fields, HTTP/1.1 and HPACK alike */
+#define LIMIT_HTTP_FIELDS    100
+#define LIMIT_HTTP_HEAD_MS   15000 /* until a request's head is there */
+#define LIMIT_HTTP_BODY_MS   30000 /* between two pieces of a body */
+#define LIMIT_HTTP_BODY_RATE 1024  /* bytes a second that a body must bring, after the first 30 s  \
+                                    */
+#define LIMIT_HTTP_IDLE_MS             60000 /* between two requests */
+#define LIMIT_HTTP_REQUESTS            10000 /* of one connection */
+#define LIMIT_HTTP_STREAMS             100   /* of HTTP/2, open at once */
+#define LIMIT_HTTP_RESETS              200   /* of HTTP/2 in LIMIT_HTTP_RESETS_MS: rapid reset */
+#define LIMIT_HTTP_RESETS_MS           30000
+#define LIMIT_HTTP_FRAMES              2000 /* SETTINGS, PING and empty frames in that time */
+#define LIMIT_HTTP_ARENA               (256 * 1024)        /* a handler's, of one exchange */
+#define LIMIT_HTTP_WINDOW              (1024 * 1024)       /* HTTP/2: of a stream's upload */
+#define LIMIT_HTTP_BODIES              (256 * 1024 * 1024) /* collected bodies of the process */
+#define LIMIT_HTTP_EVENTS_ACCOUNT      40                  /* event streams of one account */
+#define LIMIT_WEB_SESSIONS_ACCOUNT     50
+#define LIMIT_WEB_SESSIONS             100000
+#define LIMIT_WEB_IDLE_SECONDS         (14 * 86400)
+#define LIMIT_WEB_SECONDS              (90 * 86400)
+#define LIMIT_WEB_ROTATE_SECONDS       3600
+#define LIMIT_WEB_ROTATE_GRACE_SECONDS 60
+#define LIMIT_WEB_SETTINGS             (64 * 1024)
+#define LIMIT_AUTODISCOVER             (64 * 1024) /* a request's XML */
+
+/* JMAP */
+#define LIMIT_JMAP_REQUEST           (10 * 1024 * 1024) /* maxSizeRequest */
+#define LIMIT_JMAP_RESPONSE          (64 * 1024 * 1024)
+#define LIMIT_JMAP_DEPTH             64                 /* of its JSON */
+#define LIMIT_JMAP_CALLS             64                 /* maxCallsInRequest */
+#define LIMIT_JMAP_CONCURRENT        8                  /* maxConcurrentRequests, an account */
+#define LIMIT_JMAP_GET               1000               /* maxObjectsInGet */
+#define LIMIT_JMAP_SET               1000               /* maxObjectsInSet */
+#define LIMIT_JMAP_QUERY             5000               /* ids of one answer */
+#define LIMIT_JMAP_FILTER            100                /* conditions and operators of one filter */
+#define LIMIT_JMAP_UPLOAD            (50 * 1024 * 1024) /* maxSizeUpload */
+#define LIMIT_JMAP_UPLOADS_ACCOUNT   (500 * 1024 * 1024) /* that wait to be used */
+#define LIMIT_JMAP_UPLOAD_SECONDS    (24 * 3600)
+#define LIMIT_JMAP_CONCURRENT_UPLOAD 4
+#define LIMIT_JMAP_ARENA             (64 * 1024 * 1024)
+#define LIMIT_JMAP_BODY_VALUE                                                                      \
+    (1024 * 1024)                       /* bytes of a text part that Email/get returns at most */
+#define LIMIT_JMAP_REFERENCES     10000 /* values a back-reference may bring */
+#define LIMIT_SUBMISSIONS_PENDING 1000  /* an account */
+#define LIMIT_SUBMISSION_DELAY    (366 * 86400) /* maxDelayedSend, seconds */
+#define LIMIT_SUBMISSION_SECONDS  (30 * 86400)  /* settled ones are remembered */
+#define LIMIT_IDENTITIES_ACCOUNT  100
+#define LIMIT_SIGNATURE           (64 * 1024)
+#define LIMIT_FORECAST_MS         8000
+#define LIMIT_VIEW_BYTES          (512ul * 1024 * 1024) /* all views that are kept */
+
 /* Our own DNS */
 #define LIMIT_PUBLISH_VALUE    (16 * 1024)   /* a record's value in a zone file */
 #define LIMIT_PUBLISH_LIST     (1024 * 1024) /* records, or findings, of one domain */
 #define LIMIT_PUBLISH_ZONE     (4 * 1024 * 1024)
-#define LIMIT_PUBLISH_CHECK_MS 60000 /* all look-ups of a domain, or of the host */
-#define LIMIT_PUBLISH_PROBE_MS 10000 /* one connection to a port of our own */
-#define LIMIT_PUBLISH_LINES    100   /* of a greeting or an answer there */
+#define LIMIT_PUBLISH_ANSWER   (4 * 1024 * 1024) /* findings as bytes */
+#define LIMIT_PUBLISH_CHECK_MS 60000             /* all look-ups of a domain, or of the host */
+#define LIMIT_PUBLISH_PROBE_MS 10000             /* one connection to a port of our own */
+#define LIMIT_PUBLISH_LINES    100               /* of a greeting or an answer there */
 #define LIMIT_PUBLISH_TLSA     LIMIT_DNS_RECORDS
 #define LIMIT_PUBLISH_SEEN     (16 * 1024) /* the file tlsa.seen */
 

@@ -1,0 +1,108 @@
+/* What a JMAP method is made of: its arguments in, its answer out.
+ *
+ * A method reads its arguments from a jansson object (duplicate keys and depth were refused
+ * before), and writes the answer's object with the streaming writer. It writes nothing before all
+ * it may be refused for is known, or calls jmap_fail(), which throws away what it wrote. */
+#ifndef DEPESCHE_JMAP_METHOD_H
+#define DEPESCHE_JMAP_METHOD_H
+
+#include "base/json_write.h"
+#include "jmap/jmap.h"
+#include <jansson.h>
+
+struct jmap_call {
+    const struct jmap_service *service;
+    const struct jmap_user *user;
+    const char *name;        /* "Email/get" */
+    json_t *args;            /* an object; back-references are resolved */
+    struct json_writer *out; /* where the answer's arguments go: an object is begun by the method */
+    struct arena *arena;     /* for this call, LIMIT_JMAP_ARENA */
+    struct jmap_request *request;
+    const char *failed; /* a method-level error's type (RFC 8620 3.6.2), or NULL */
+    const char *detail; /* its description, or NULL; static or in the arena */
+};
+
+struct jmap_method {
+    const char *name;
+    const char *capability; /* that must be in `using` */
+    void (*run)(struct jmap_call *c);
+};
+/* All methods; NULL when there is none of that name. */
+const struct jmap_method *jmap_method_find(struct slice name);
+
+/* The answer is a method-level error: "invalidArguments", "stateMismatch", ... */
+void jmap_fail(struct jmap_call *c, const char *type, const char *detail);
+/* ERR_AGAIN, ERR_CLOSED, ERR_TIMEOUT: serverUnavailable; ERR_FULL, ERR_IO and the rest: serverFail.
+ */
+void jmap_fail_error(struct jmap_call *c, enum error e);
+
+/* --- Arguments; each fails the call with invalidArguments and returns false on a wrong type --- */
+
+/* accountId: must be this user's (accountNotFound). Every method begins with it. */
+bool jmap_account(struct jmap_call *c);
+/* Refuses arguments that are not in the NULL-ended list. */
+bool jmap_only(struct jmap_call *c, const char *const *known);
+bool jmap_arg_bool(struct jmap_call *c, const char *name, bool *v); /* absent or null: unchanged */
+bool jmap_arg_uint(struct jmap_call *c, const char *name, uint64_t *v);
+bool jmap_arg_int(struct jmap_call *c, const char *name, int64_t *v);
+bool jmap_arg_text(struct jmap_call *c, const char *name, struct slice *v);
+struct slice jmap_string(const json_t *v); /* p is NULL when it is no string */
+/* "2026-11-22T18:00:00Z" (UTCDate) to wall seconds. */
+bool jmap_utc_date(struct slice s, int64_t *out);
+
+/* --- Ids --- */
+
+/* A letter and a decimal number without leading zeros; ERR_INPUT for all else. */
+must_use enum error jmap_id_parse(struct slice s, char letter, uint64_t *out);
+void jmap_id_write(struct json_writer *w, char letter, uint64_t number);
+/* Creation ids of this request ("#k1"); the id an argument means: itself, or what was created under
+ * that name in this request. p is NULL when there is none. */
+struct slice jmap_id_resolve(struct jmap_call *c, struct slice id);
+void jmap_created(struct jmap_call *c, struct slice creation_id, char letter, uint64_t number);
+
+/* --- Standard /get, /changes, /set (RFC 8620 5) --- */
+
+struct jmap_ids {
+    const struct slice *id; /* of `ids`, creation ids resolved; NULL: ids was null */
+    size_t n;
+};
+/* ids of a /get, at most LIMIT_JMAP_GET (requestTooLarge). */
+bool jmap_get_ids(struct jmap_call *c, struct jmap_ids *out);
+/* The properties asked as a bit mask over the NULL-ended table `names` (id is bit 0 and always
+ * set); null: `all`. A name that is not in the table is invalidArguments. */
+bool jmap_get_properties(struct jmap_call *c, const char *const *names, uint64_t all,
+                         uint64_t *out);
+
+/* A /set: ifInState is compared by the caller first. Calls create, update and destroy for each
+ * object, in this order, and writes the whole answer with created, updated, destroyed and their
+ * not… lists. At most LIMIT_JMAP_SET objects. A SetError is returned as its type (NULL: done);
+ * `detail` and `properties` may be filled. */
+struct jmap_set_error {
+    const char *type, *detail;
+    const char *const *properties; /* NULL-ended, or NULL */
+};
+struct jmap_set {
+    /* Writes the members of the created object that the client does not know (id too). */
+    struct jmap_set_error (*create)(struct jmap_call *c, struct slice creation_id, json_t *object,
+                                    struct json_writer *created);
+    struct jmap_set_error (*update)(struct jmap_call *c, struct slice id, json_t *patch);
+    struct jmap_set_error (*destroy)(struct jmap_call *c, struct slice id);
+    void (*state)(struct jmap_call *c, struct json_writer *w); /* writes newState as a string */
+};
+void jmap_set_run(struct jmap_call *c, const struct jmap_set *s, struct slice old_state);
+
+/* --- States --- */
+
+void jmap_state_write(struct json_writer *w, const struct view_state *s);
+must_use enum error jmap_state_parse(struct slice text, struct view_state *out);
+
+/* The call's view of the account, read once and again after a change (jmap_view_again). Owned by
+ * the request. NULL after jmap_fail_error(). */
+struct view *jmap_view(struct jmap_call *c);
+void jmap_view_again(struct jmap_call *c);
+
+/* Runs another method's call after this one (onSuccessUpdateEmail, Email/copy): its answer follows
+ * with the same call id. */
+void jmap_run_implicit(struct jmap_call *c, const char *name, json_t *args);
+
+#endif
