@@ -35,6 +35,8 @@ submission = $SUBMIT_PORT
 submissions = $SUBMITS_PORT
 imap = $IMAP_PORT
 imaps = $IMAPS_PORT
+https = none
+http = none
 
 [tls]
 certificate = $TLS_CERT $TLS_KEY

@@ -189,8 +189,10 @@ static bool write_config(struct demo *d, const struct config *earlier)
     print_users(d, &text);
     buf_printf(&text,
                "\n[listen]\naddress = 127.0.0.1, ::1\nsmtp = %u\nsubmission = %u\n"
-               "submissions = %u\nimap = %u\nimaps = %u\n",
-               d->base + 25, d->base + 587, d->base + 465, d->base + 143, d->base + 993);
+               "submissions = %u\nimap = %u\nimaps = %u\n"
+               "https = %u\nhttp = %u\n",
+               d->base + 25, d->base + 587, d->base + 465, d->base + 143, d->base + 993,
+               d->base + 443, d->base + 80);
     buf_printf(&text, "\n[tls]\ncertificate = %s/server.pem %s/server.key\n", d->dir, d->dir);
     /* Its domain is not its own: nothing leaves for the world by accident. */
     buf_printf(

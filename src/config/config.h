@@ -26,6 +26,8 @@ enum config_service {
     SERVICE_SUBMISSIONS,
     SERVICE_IMAP,
     SERVICE_IMAPS,
+    SERVICE_HTTPS,
+    SERVICE_HTTP,
     SERVICE_COUNT,
 };
 
@@ -134,6 +136,9 @@ struct config {
     const char *dns_known_good, *dns_known_bad; /* "" : no proof */
     uint64_t dns_timeout;
 
+    const char *web_name;    /* "" : the host's name */
+    const char *web_imprint; /* "" : none */
+
     uint64_t shards, undelete_days;
 
     uint64_t log_level; /* enum log_level */
@@ -160,6 +165,7 @@ enum setting_type {
     SETTING_PATH,         /* const char *, an absolute path */
     SETTING_FILE,         /* const char *, an absolute path, or empty */
     SETTING_TEXT,         /* const char *, any text without blanks, or empty */
+    SETTING_LINE,         /* const char *, UTF-8 of at most 60 characters, or empty */
     SETTING_USER,         /* const char *, a system user's name or number */
     SETTING_ADDRESS,      /* const char *, a mail address or empty */
     SETTING_NUMBER,       /* uint64_t */

@@ -114,6 +114,7 @@ void config_print_value(const struct config *c, const struct setting *s, struct 
     case SETTING_PATH:
     case SETTING_FILE:
     case SETTING_TEXT:
+    case SETTING_LINE:
     case SETTING_USER:
     case SETTING_ADDRESS:
         buf_str(out, *(const char *const *)member(c, s));

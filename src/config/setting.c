@@ -53,6 +53,12 @@ static const struct setting settings[] = {
       "Users' programs read mail, with STARTTLS."),
     S("listen", "imaps", SETTING_PORTS, listen[SERVICE_IMAPS], "993",
       "Users' programs read mail, with TLS from the first byte."),
+    S("listen", "https", SETTING_PORTS, listen[SERVICE_HTTPS], "443",
+      "Webmail, JMAP, the page with the server's details, and what lets mail programs set "
+      "themselves up."),
+    S("listen", "http", SETTING_PORTS, listen[SERVICE_HTTP], "80",
+      "Sends browsers to https, and answers what is asked without TLS: mail programs that set "
+      "themselves up, and certification authorities (the folder acme in server.data)."),
 
     {.section = "tls",
      .name = "certificate",
@@ -158,6 +164,13 @@ static const struct setting settings[] = {
       "A name whose signature is wrong. It must be refused. Empty: no proof."),
     N("dns", "timeout", SETTING_DURATION, dns_timeout, "10s", 1, 120, "Of one look-up."),
 
+    S("web", "name", SETTING_LINE, web_name, "",
+      "What the provider calls itself towards its users, at most 60 characters. Empty: the "
+      "server's host name."),
+    S("web", "imprint", SETTING_FILE, web_imprint, "",
+      "File with the imprint (Impressum) and contact that the page at / shows: plain text in "
+      "UTF-8, an empty line between paragraphs. Large German providers ask for one."),
+
     N("store", "shards", SETTING_NUMBER, shards, "1", 1, 64,
       "Into how many parts a new store is divided. Fixed when the store is made."),
     N("store", "undelete_days", SETTING_NUMBER, undelete_days, "14", 0, 3650,
@@ -186,6 +199,8 @@ const char *setting_expects(const struct setting *s)
         return "an absolute path or nothing";
     case SETTING_TEXT:
         return "text without blanks or nothing";
+    case SETTING_LINE:
+        return "a line of at most 60 characters or nothing";
     case SETTING_NEXT_HOP:
         return "host:port, [IPv6 address]:port, or nothing";
     case SETTING_USER:
@@ -226,6 +241,8 @@ static const char *const service_names[SERVICE_COUNT] = {
     [SERVICE_SUBMISSIONS] = "submissions",
     [SERVICE_IMAP] = "imap",
     [SERVICE_IMAPS] = "imaps",
+    [SERVICE_HTTPS] = "https",
+    [SERVICE_HTTP] = "http",
 };
 
 const char *config_service_name(enum config_service service)

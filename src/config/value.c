@@ -1,6 +1,8 @@
 /* Values: text to members of the configuration object. */
 #include "config/value.h"
 
+#include "base/utf8.h"
+
 static void *member(struct config *c, const struct setting *s)
 {
     return (char *)c + s->offset;
@@ -48,6 +50,15 @@ static bool good_text(struct slice s)
         if (s.p[i] <= ' ' || s.p[i] == 127)
             return false;
     return s.n <= LIMIT_ADDRESS;
+}
+
+static bool good_line(struct slice s)
+{
+    size_t n = 0;
+    for (struct slice rest = s; rest.n; n++)
+        if (utf8_next(&rest) < ' ')
+            return false;
+    return n <= 60;
 }
 
 static bool good_user(struct slice s)
@@ -156,6 +167,8 @@ enum error value_read(struct config *c, const struct setting *s, struct slice te
         return text.n == 0 || value_good_path(text) ? read_text(c, s, text) : ERR_INPUT;
     case SETTING_TEXT:
         return good_text(text) ? read_text(c, s, text) : ERR_INPUT;
+    case SETTING_LINE:
+        return good_line(text) ? read_text(c, s, text) : ERR_INPUT;
     case SETTING_NEXT_HOP:
         return read_next_hop(c, s, text);
     case SETTING_USER:

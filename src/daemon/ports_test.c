@@ -28,7 +28,7 @@ static struct config *config_with(unsigned smtp, unsigned imap)
     struct config *c;
     snprintf(text, sizeof text,
              "[listen]\naddress = 127.0.0.1\nsmtp = %u\nimap = %u\nimaps = none\n"
-             "submission = none\nsubmissions = none\n",
+             "submission = none\nsubmissions = none\nhttps = none\nhttp = none\n",
              smtp, imap);
     assert_int_equal(config_parse(slice_str(text), "t.conf", &c, why), OK);
     return c;

@@ -83,6 +83,8 @@ static enum error start(struct probe *p, enum config_service service)
         return imap_start(p);
     case SERVICE_SUBMISSIONS:
     case SERVICE_IMAPS:
+    case SERVICE_HTTPS:
+    case SERVICE_HTTP:
     case SERVICE_COUNT:
         break;
     }
