@@ -50,6 +50,17 @@ static bool fits(enum dkim_algorithm algorithm, const EVP_PKEY *key)
            bits <= LIMIT_DKIM_RSA_BITS_MOST;
 }
 
+/* OpenSSL's key as libsodium wants it. */
+static bool take_ed25519(struct dkim_key *k)
+{
+    uint8_t seed[crypto_sign_ed25519_SEEDBYTES], public[crypto_sign_ed25519_PUBLICKEYBYTES];
+    size_t n = sizeof seed;
+    bool good = sodium_init() >= 0 && EVP_PKEY_get_raw_private_key(k->key, seed, &n) == 1 &&
+                n == sizeof seed && crypto_sign_ed25519_seed_keypair(public, k->ed25519, seed) == 0;
+    mem_wipe(seed, sizeof seed);
+    return good;
+}
+
 enum error dkim_key_read(enum dkim_algorithm algorithm, struct slice pem, struct dkim_key **out)
 {
     if (pem.n == 0 || pem.n > LIMIT_DKIM_PEM)
@@ -62,8 +73,14 @@ enum error dkim_key_read(enum dkim_algorithm algorithm, struct slice pem, struct
         EVP_PKEY_free(key);
         return ERR_INPUT;
     }
-    *out = mem_alloc(sizeof **out);
-    **out = (struct dkim_key){algorithm, key};
+    struct dkim_key *k = mem_alloc(sizeof *k);
+    k->algorithm = algorithm;
+    k->key = key;
+    if (algorithm == DKIM_ED25519 && !take_ed25519(k)) {
+        dkim_key_free(k);
+        return ERR_IO;
+    }
+    *out = k;
     return OK;
 }
 
@@ -71,6 +88,7 @@ void dkim_key_free(struct dkim_key *k)
 {
     if (k) {
         EVP_PKEY_free(k->key); /* wipes it */
+        mem_wipe(k->ed25519, sizeof k->ed25519);
         mem_free(k);
     }
 }
