@@ -376,6 +376,8 @@
 #define LIMIT_FIREWALL_BANS 5000
 #define LIMIT_JOB_MS        (10 * 60 * 1000) /* a short job */
 #define LIMIT_CONTROL_MS    10000            /* one exchange on the control socket */
+#define LIMIT_LOOK_MS       (5 * 60 * 1000)  /* one question to the child that looks */
+#define LIMIT_LOOK_RECORD   LIMIT_PUBLISH_ANSWER
 #define LIMIT_CLI_ARENA     (256 * 1024 * 1024)
 
 #endif

@@ -5,24 +5,39 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+/* One line, whatever strangers' text is in it. */
+static void printf_like(2, 0) complain(const char *prefix, const char *format, va_list ap)
+{
+    char line[4096];
+    int n = vsnprintf(line, sizeof line, format, ap);
+    for (int i = 0; i < n && line[i]; i++)
+        if ((uint8_t)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = ' ';
+    fprintf(stderr, "depesche: %s%s\n", prefix, line);
+}
+
 int refuse(const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    fputs("depesche: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
+    complain("", format, ap);
     va_end(ap);
     return REFUSED;
+}
+
+void warn(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    complain("warning: ", format, ap);
+    va_end(ap);
 }
 
 int wrong_usage(const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    fputs("depesche: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
+    complain("", format, ap);
     va_end(ap);
     return USAGE;
 }

@@ -6,11 +6,18 @@
 #ifndef DEPESCHE_CLI_CLI_H
 #define DEPESCHE_CLI_CLI_H
 
-/* What the commands `serve` and `demo` need from the room beside this one. */
+#include "base/error.h"
+
+struct config;
+
+/* What the commands need from the room beside this one. */
 struct cli_server {
     /* Serves in this process until told to stop; returns the exit status. `ready` is called once,
      * when all ports answer; may be NULL. */
     int (*serve)(const char *config_path, void (*ready)(void *arg), void *arg);
+    /* Puts this process, which has no threads yet, behind the walls of `edge`, for good: with no
+     * file in reach, but the network. An error is logged. */
+    enum error (*confine)(const struct config *c);
 };
 
 /* Runs the command line; returns the exit status. */

@@ -60,6 +60,7 @@ struct slice call_arg(const struct call *c, size_t i);
 /* One line on standard error; the result is REFUSED / USAGE, to be returned. */
 int printf_like(1, 2) refuse(const char *format, ...);
 int printf_like(1, 2) wrong_usage(const char *format, ...);
+void printf_like(1, 2) warn(const char *format, ...);
 bool is_noun(const char *word);
 /* wrong_usage() with the nearest command's name; verb may be NULL. */
 int unknown_command(const char *noun, const char *verb);

@@ -1,26 +1,9 @@
-/* `depesche dns show` and `dns check`: what to publish, and whether it is. Files are read first, as
- * whoever called; then the process becomes the data folder's owner, and only then anything from the
- * network is read. */
+/* `depesche dns show` and `dns check`: what to publish, and whether it is. A confined child that
+ * has none of it reads from the network (look.h); files are read as whoever called, then the
+ * process becomes the data folder's owner. */
 #include "cli/dns.h"
 #include "base/clock.h"
 #include "cli/output.h"
-#include "config/resolver.h"
-
-bool dns_resolver(struct call *c, struct dns **out)
-{
-    struct dns_options o;
-    *out = NULL;
-    enum error e = resolver_options(c->config, &c->arena, &o);
-    if (!e)
-        e = dns_new(&o, out);
-    if (!e)
-        e = dns_start(*out);
-    if (e) {
-        dns_free(*out);
-        refuse("the DNS cannot be asked (%s)", error_name(e));
-    }
-    return e == OK;
-}
 
 bool dns_identities(struct call *c, struct publish_identity **out, size_t *n)
 {
@@ -50,7 +33,8 @@ static int failed(struct slice domain, enum error e)
     if (e == ERR_NOTFOUND || e == ERR_INPUT)
         return refuse("%.*s is not one of our domains; `depesche domain list` lists them",
                       SLICE_FMT(domain));
-    return refuse("%.*s: %s; `depesche doctor` looks closer", SLICE_FMT(domain), error_name(e));
+    return refuse("%.*s: cannot be looked up (%s); `depesche doctor` looks closer",
+                  SLICE_FMT(domain), error_name(e));
 }
 
 static const char *need_name(enum publish_need n)
@@ -109,7 +93,7 @@ int command_dns_show(struct call *c)
 struct check {
     struct call *call;
     struct publish_input in;
-    struct dns *dns;
+    struct look look;
     struct publish_finding *host;
     size_t n_host;
     struct output table;
@@ -190,12 +174,35 @@ static enum error check_providers(struct check *k, const struct publish_finding 
     return e;
 }
 
+enum error dns_ask(struct look *l, const struct publish_input *in, enum publish_question what,
+                   struct arena *a, struct publish_finding **out, size_t *n)
+{
+    autobuf question = BUF_INIT(LIMIT_LOOK_RECORD), answer = BUF_INIT(LIMIT_LOOK_RECORD);
+    enum error e = publish_ask(in, what, a, &question);
+    if (!e)
+        e = look_ask(l, LOOK_RECORDS, buf_slice(&question), &answer);
+    return e ? e : publish_read_findings(arena_dup(a, buf_slice(&answer)), a, out, n);
+}
+
+enum error dns_visible(struct look *l, const struct config *c, const char *hash,
+                       struct publish_visible *out)
+{
+    const struct publish_input in = {.config = c};
+    autobuf question = BUF_INIT(LIMIT_LOOK_RECORD), answer = BUF_INIT(LIMIT_LOOK_RECORD);
+    autoarena a;
+    arena_init(&a, LIMIT_PUBLISH_LIST);
+    enum error e = publish_ask(&in, PUBLISH_TLSA_SEEN, &a, &question);
+    if (!e)
+        e = look_ask(l, LOOK_RECORDS, buf_slice(&question), &answer);
+    return e ? e : publish_visible(c, buf_slice(&answer), hash, clock_wall(), out);
+}
+
 static enum error check_domain(struct check *k, struct slice domain)
 {
     struct publish_finding *f;
     size_t n;
     k->in.domain = domain;
-    enum error e = publish_check_domain(&k->in, k->dns, &k->call->arena, &f, &n);
+    enum error e = dns_ask(&k->look, &k->in, PUBLISH_DOMAIN, &k->call->arena, &f, &n);
     if (e)
         return e;
     report(k, f, n);
@@ -221,15 +228,11 @@ static int check_domains(struct check *k)
 static enum error check_host(struct check *k)
 {
     struct publish_visible visible;
-    autobuf authorities = BUF_INIT(LIMIT_AUTHORITIES);
-    enum error e = publish_visible(k->in.config, k->dns, "", clock_wall(), &visible);
+    enum error e = dns_visible(&k->look, k->in.config, "", &visible);
     if (!e && visible.wait == PUBLISH_CANNOT_TELL)
         log_warning("dns.unknown", log_text("why", visible.why));
     if (!e)
-        e = resolver_authorities(k->in.config, &authorities);
-    if (!e)
-        e = publish_check_host(&k->in, k->dns, buf_slice(&authorities), &k->call->arena, &k->host,
-                               &k->n_host);
+        e = dns_ask(&k->look, &k->in, PUBLISH_HOST, &k->call->arena, &k->host, &k->n_host);
     if (!e)
         report(k, k->host, k->n_host);
     return e;
@@ -255,15 +258,15 @@ static void begin_table(struct check *k)
 int command_dns_check(struct call *c)
 {
     struct check k = {.call = c, .log = call_has(c, "log")};
-    if (!open_input(c, &k.in))
+    if (!call_config(c) || !look_begin(c, &k.look))
         return REFUSED;
     int result = REFUSED;
     begin_table(&k);
-    if (dns_resolver(c, &k.dns)) {
+    if (open_input(c, &k.in)) {
         result = check_all(&k);
-        dns_free(k.dns);
+        directory_close(k.in.directory);
     }
-    directory_close(k.in.directory);
+    look_end(&k.look);
     if (!k.log)
         output_print(&k.table);
     if (result == DONE && k.bad && !k.log)

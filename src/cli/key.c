@@ -91,7 +91,7 @@ int command_key_list(struct call *c)
 struct roll {
     struct call *call;
     struct directory *directory;
-    struct dns *dns; /* while it is looked whether the next keys may be used */
+    struct look look; /* for whether the next keys may be used; only when they are to be */
     struct output table;
     size_t next;     /* records that wait for a switch */
     size_t switched; /* domains */
@@ -208,7 +208,7 @@ static int judge_key(struct roll *r, const struct publish_finding *f)
                       f->state == PUBLISH_UNKNOWN
                           ? "try again later"
                           : "publish it as `depesche key roll --dkim` prints it");
-    fprintf(stderr, "warning: %.*s; nobody can verify what its key signs\n", SLICE_FMT(text));
+    warn("%.*s; nobody can verify what its key signs", SLICE_FMT(text));
     return DONE;
 }
 
@@ -218,36 +218,30 @@ static int judge_domain(struct roll *r, struct slice domain)
         .config = r->call->config, .directory = r->directory, .domain = domain};
     struct publish_finding *f;
     size_t n;
-    enum error e = publish_check_next_dkim(&in, r->dns, &r->call->arena, &f, &n);
+    enum error e = dns_ask(&r->look, &in, PUBLISH_NEXT_DKIM, &r->call->arena, &f, &n);
     if (e)
-        return failed(domain, e);
+        return call_has(r->call, "force") && e != ERR_NOTFOUND ? DONE : failed(domain, e);
     int result = DONE;
     for (size_t i = 0; i < n && result == DONE; i++)
         result = judge_key(r, &f[i]);
     return result;
 }
 
-/* Of all domains before the first one switches: a refusal changes nothing. The process is the data
- * folder's owner since it opened the directory. */
-static int may_switch(struct roll *r)
-{
-    if (!dns_resolver(r->call, &r->dns))
-        return call_has(r->call, "force") ? DONE : REFUSED;
-    int result = each_domain(r, judge_domain);
-    dns_free(r->dns);
-    r->dns = NULL;
-    return result;
-}
-
 static int roll_dkim_keys(struct call *c)
 {
     static const char *const columns[] = {"name", "type", "state", "text"};
-    struct roll r = {.call = c};
+    struct roll r = {.call = c, .look = {.fd = -1}};
     bool switching = call_has(c, "switch");
-    if (!call_directory(c, &r.directory))
+    if (!call_config(c) || (switching && !look_begin(c, &r.look)))
         return REFUSED;
+    if (!call_directory(c, &r.directory)) {
+        look_end(&r.look);
+        return REFUSED;
+    }
     output_table(&r.table, c->json, columns, 4);
-    int result = switching ? may_switch(&r) : DONE;
+    /* All domains before the first one switches: a refusal changes nothing. */
+    int result = switching ? each_domain(&r, judge_domain) : DONE;
+    look_end(&r.look);
     bool may = result == DONE;
     if (may)
         result = each_domain(&r, roll_one);

@@ -135,24 +135,21 @@ static void put_ratchet(struct policy *p, struct slice domain, struct output *o)
     put_time(o, r.tls_at);
 }
 
-static void put_plan(struct call *c, const struct outbound_plan *plan, struct output *o)
+static void put_plan(const struct policy_plan *plan, struct output *o)
 {
     static const char *const sts[] = {[PLAN_STS_NONE] = "none",
                                       [PLAN_STS_TESTING] = "testing",
                                       [PLAN_STS_ENFORCE] = "enforce",
                                       [PLAN_STS_ERROR] = "cannot be had"};
-    struct slice *host = arena_array(&c->arena, plan->n_hosts + 1, sizeof *host);
     if (plan->problem)
         output_str(o, problem_text(plan->problem, false));
     else
         output_none(o);
     output_bool(o, plan->mx_secure);
-    for (size_t i = 0; host && i < plan->n_hosts; i++)
-        host[i] = policy_host(c, &plan->host[i]);
-    output_list(o, host, host ? plan->n_hosts : 0);
+    output_list(o, plan->host, plan->n_hosts);
     output_str(o, sts[plan->sts_mode]);
-    put_lines(o, plan->sts.policy);
-    put_time(o, plan->sts.expires);
+    put_lines(o, plan->sts_policy);
+    put_time(o, plan->sts_until);
     output_text(o, plan->rua);
 }
 
@@ -181,8 +178,8 @@ static void advise(const struct memory_demand *d, const char *domain)
         printf("`depesche queue policy %s --default` takes your line away.\n", domain);
 }
 
-/* What is remembered; and what the DNS says, when it is asked. */
-static int show_domain(struct call *c, struct policy *p, const char *domain, bool ask)
+/* What is remembered; and what the DNS says, when it is asked (NULL: it is not). */
+static int show_domain(struct call *c, struct policy *p, const char *domain, struct look *ask)
 {
     static const char *const columns[] = {
         "domain",   "demand",  "because",        "mx_names",      "list",      "list_remark",
@@ -193,7 +190,7 @@ static int show_domain(struct call *c, struct policy *p, const char *domain, boo
     struct memory_line line = {0};
     struct memory_demand d;
     struct relay_sts sts;
-    struct outbound_plan plan;
+    struct policy_plan plan;
     struct memory_way way;
     enum error e = policy_way(c, name, &way)
                        ? memory_demand_via(p->memory, p->list, name, &way, &c->arena, &d)
@@ -204,7 +201,7 @@ static int show_domain(struct call *c, struct policy *p, const char *domain, boo
                       "closer",
                       domain, error_name(e));
     memory_sts(p->memory, name, &c->arena, &sts);
-    if (ask && !policy_plan(c, name, &d, &sts, &plan))
+    if (ask && !policy_plan(c, ask, name, &d, &sts, &plan))
         return REFUSED;
     struct output o;
     output_record(&o, c->json, columns, ask ? 17 : 10);
@@ -219,7 +216,7 @@ static int show_domain(struct call *c, struct policy *p, const char *domain, boo
     put_level(&o, has_line, line.demand);
     put_ratchet(p, name, &o);
     if (ask)
-        put_plan(c, &plan, &o);
+        put_plan(&plan, &o);
     output_print(&o);
     if (!c->json)
         advise(&d, domain);
@@ -296,14 +293,24 @@ int command_queue_policy(struct call *c)
         return USAGE;
     if (c->n_args > 0 && mail_domain_parse(call_arg(c, 0), domain))
         return wrong_usage("expected a domain, found '%s'", c->args[0]);
-    if (!open_policy(c, &p))
+    struct look look, *ask = NULL;
+    if (c->n_args > 0 && !changes(c) && !call_has(c, "no-lookup"))
+        ask = &look;
+    if (!call_config(c) || (ask && !look_begin(c, ask)))
         return REFUSED;
+    if (!open_policy(c, &p)) {
+        if (ask)
+            look_end(ask);
+        return REFUSED;
+    }
     if (c->n_args == 0)
         status = list_lines(c, &p);
     else
         status = change(c, &p, domain);
     if (c->n_args > 0 && status == DONE)
-        status = show_domain(c, &p, domain, !changes(c) && !call_has(c, "no-lookup"));
+        status = show_domain(c, &p, domain, ask);
     close_policy(&p);
+    if (ask)
+        look_end(ask);
     return status;
 }

@@ -1,7 +1,7 @@
 /* `depesche key roll` for TLS: the next key is made, its record published, its certificate asked
  * for; and only when others can know the record does the key change. The files are written as
- * whoever called; the DNS is asked in a child that is the data folder's owner. */
-#include "base/clock.h"
+ * whoever called; the DNS is asked by a confined child (look.h), and what it saw is noted by one
+ * that is the data folder's owner. */
 #include "base/date.h"
 #include "base/file.h"
 #include "cli/dns.h"
@@ -12,19 +12,25 @@
 
 /* --- What others can see --- */
 
-static bool look(struct call *c, const char *hash, struct publish_visible *out)
+struct roll {
+    struct call *call;
+    struct look look;
+};
+
+static bool note(struct roll *r, const char *hash, struct publish_visible *out)
 {
-    struct dns *dns;
-    if (!call_become_owner(c) || !dns_resolver(c, &dns))
+    struct call *c = r->call;
+    if (!call_become_owner(c))
         return false;
-    enum error e = publish_visible(c->config, dns, hash, clock_wall(), out);
-    dns_free(dns);
-    if (e)
+    enum error e = dns_visible(&r->look, c->config, hash, out);
+    if (e == ERR_IO)
         refuse("%s/tlsa.seen: %s", c->config->data, strerror(errno));
+    else if (e)
+        refuse("the DNS cannot be asked (%s)", error_name(e));
     return e == OK;
 }
 
-static bool look_in_child(struct call *c, const char *hash, struct publish_visible *out)
+static bool see(struct roll *r, const char *hash, struct publish_visible *out)
 {
     int ends[2], status = 1;
     if (pipe(ends) != 0)
@@ -32,7 +38,7 @@ static bool look_in_child(struct call *c, const char *hash, struct publish_visib
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        bool good = look(c, hash, out) && write(ends[1], out, sizeof *out) == sizeof *out;
+        bool good = note(r, hash, out) && write(ends[1], out, sizeof *out) == sizeof *out;
         _exit(good ? DONE : REFUSED);
     }
     close(ends[1]);
@@ -107,13 +113,14 @@ static void show_keys(struct call *c, const struct publish_identity *id)
     output_print(&o);
 }
 
-static int show_next(struct call *c, const struct publish_identity *id)
+static int show_next(struct roll *r, const struct publish_identity *id)
 {
+    struct call *c = r->call;
     struct publish_visible v;
     show_keys(c, id);
     if (c->json || !id->names_host)
         return DONE;
-    if (!look_in_child(c, id->next, &v))
+    if (!see(r, id->next, &v))
         return REFUSED;
     struct slice text = explain(c, &v);
     printf("\nThe next key: %.*s.\n"
@@ -123,30 +130,32 @@ static int show_next(struct call *c, const struct publish_identity *id)
     return DONE;
 }
 
-static int make_next(struct call *c, const struct publish_identity *id)
+static int make_next(struct roll *r, const struct publish_identity *id)
 {
+    struct call *c = r->call;
     char why[CONFIG_WHY];
     struct publish_identity *list;
     size_t n;
     if (id->next[0])
-        return show_next(c, id);
+        return show_next(r, id);
     if (publish_next_make(id, why) != OK)
         return refuse("%s", why);
     if (!dns_identities(c, &list, &n))
         return REFUSED;
     id = choose(c, list, n);
-    return id ? show_next(c, id) : REFUSED;
+    return id ? show_next(r, id) : REFUSED;
 }
 
 /* --- The switch --- */
 
 /* False: others would meet a key that they cannot know. */
-static bool may_switch(struct call *c, const struct publish_identity *id)
+static bool may_switch(struct roll *r, const struct publish_identity *id)
 {
+    struct call *c = r->call;
     struct publish_visible v;
     if (!id->names_host)
         return true;
-    if (!look_in_child(c, id->next, &v))
+    if (!see(r, id->next, &v))
         return false;
     struct slice text = explain(c, &v);
     if (v.wait == PUBLISH_READY || v.wait == PUBLISH_NO_DANE) {
@@ -154,16 +163,16 @@ static bool may_switch(struct call *c, const struct publish_identity *id)
         return true;
     }
     if (call_has(c, "force")) {
-        fprintf(stderr, "warning: %.*s; servers that demand DANE may not deliver for a time\n",
-                SLICE_FMT(text));
+        warn("%.*s; servers that demand DANE may not deliver for a time", SLICE_FMT(text));
         return true;
     }
     refuse("%.*s; --force switches nevertheless", SLICE_FMT(text));
     return false;
 }
 
-static int switch_key(struct call *c, const struct publish_identity *id)
+static int switch_key(struct roll *r, const struct publish_identity *id)
 {
+    struct call *c = r->call;
     const char *path = call_option(c, "chain");
     char why[CONFIG_WHY], hash[PUBLISH_TLSA];
     autobuf chain = BUF_INIT(LIMIT_PEM_FILE);
@@ -174,7 +183,7 @@ static int switch_key(struct call *c, const struct publish_identity *id)
         return refuse("%s: cannot be read (%s)", path, error_name(e));
     if (publish_tlsa(buf_slice(&chain), hash) != OK)
         return refuse("%s: no PEM certificate", path);
-    if (strcmp(hash, id->next) == 0 && !may_switch(c, id))
+    if (strcmp(hash, id->next) == 0 && !may_switch(r, id))
         return REFUSED;
     e = publish_switch(id, buf_slice(&chain), c->config->host, why);
     if (e)
@@ -195,14 +204,17 @@ static int switch_key(struct call *c, const struct publish_identity *id)
 
 int key_roll_tls(struct call *c)
 {
+    struct roll r = {.call = c};
     struct publish_identity *list;
     size_t n;
     if (c->n_args)
         return wrong_usage("domains have DKIM keys only: --dkim");
-    if (!dns_identities(c, &list, &n))
+    if (!call_config(c) || !look_begin(c, &r.look))
         return REFUSED;
-    const struct publish_identity *id = choose(c, list, n);
-    if (!id)
-        return REFUSED;
-    return call_has(c, "switch") ? switch_key(c, id) : make_next(c, id);
+    const struct publish_identity *id = dns_identities(c, &list, &n) ? choose(c, list, n) : NULL;
+    int result = REFUSED;
+    if (id)
+        result = call_has(c, "switch") ? switch_key(&r, id) : make_next(&r, id);
+    look_end(&r.look);
+    return result;
 }

@@ -9,13 +9,13 @@
 #include "daemon/jobs.h"
 #include "daemon/notify.h"
 #include "daemon/ports.h"
+#include "daemon/users.h"
 #include "net/ipc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <sodium.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -69,25 +69,6 @@ static void close_fd(int *fd)
 
 /* --- Users and folders --- */
 
-static enum error find_user(const char *name, uid_t *uid, gid_t *gid)
-{
-    uint32_t number;
-    if (parse_u32(slice_str(name), INT32_MAX, &number) == OK) {
-        *uid = number;
-        *gid = number;
-        return OK;
-    }
-    struct passwd *p = getpwnam(name);
-    if (!p) {
-        log_error("supervisor.no_user", log_text("user", name),
-                  log_text("help", "`depesche setup` makes the system users"));
-        return ERR_NOTFOUND;
-    }
-    *uid = p->pw_uid;
-    *gid = p->pw_gid;
-    return OK;
-}
-
 static enum error find_users(struct supervisor *s)
 {
     s->drop_user = geteuid() == 0;
@@ -99,9 +80,9 @@ static enum error find_users(struct supervisor *s)
         s->gid[EDGE] = s->gid[MAIL] = getegid();
         return OK;
     }
-    enum error e = find_user(s->config->edge_user, &s->uid[EDGE], &s->gid[EDGE]);
+    enum error e = users_find(s->config->edge_user, &s->uid[EDGE], &s->gid[EDGE]);
     if (!e)
-        e = find_user(s->config->mail_user, &s->uid[MAIL], &s->gid[MAIL]);
+        e = users_find(s->config->mail_user, &s->uid[MAIL], &s->gid[MAIL]);
     return e;
 }
 

@@ -67,11 +67,12 @@ struct outbound_host_plan {
     size_t n_tlsa, n_usable;
     struct slice detail;
 };
+enum plan_sts { PLAN_STS_NONE, PLAN_STS_TESTING, PLAN_STS_ENFORCE, PLAN_STS_ERROR };
 struct outbound_plan {
     enum problem problem; /* of the domain as a whole: DNS, NULL_MX, ... */
     bool mx_secure;       /* the MX answer is under DNSSEC */
     struct relay_sts sts;
-    enum { PLAN_STS_NONE, PLAN_STS_TESTING, PLAN_STS_ENFORCE, PLAN_STS_ERROR } sts_mode;
+    enum plan_sts sts_mode;
     const struct outbound_host_plan *host;
     size_t n_hosts;
     struct slice rua;

@@ -34,7 +34,7 @@ enum error findings_take(struct findings *f, struct publish_finding **out, size_
 struct comparison {
     struct findings *f;
     struct arena *a;
-    const struct publish_input *in;
+    const struct question *q;
     const struct publish_record *r;
     struct dns_answer answer;
     struct publish_finding found;
@@ -166,7 +166,7 @@ static bool compare_spf(struct comparison *c)
     if (!slice_istarts(c->r->text, SLICE("v=spf1")))
         return false;
     if (only_one(c, SLICE("v=spf1"), &text)) {
-        const struct config *k = c->in->config;
+        const struct config *k = c->q->config;
         const char *why =
             publish_judge_spf(text, slice_str(k->host), k->sending_from.item, k->sending_from.n);
         c->found.found = text;
@@ -251,7 +251,7 @@ static void compare_text(struct comparison *c)
 /* Another preference, and further servers, are the operator's choice. */
 static void compare_mx(struct comparison *c)
 {
-    struct slice host = slice_str(c->in->config->host);
+    struct slice host = slice_str(c->q->config->host);
     struct dns_mx m;
     for (size_t i = 0; i < c->answer.n; i++)
         if (dns_read_mx(c->answer.record[i], c->a, &m) == OK && slice_ieq(m.host, host)) {
@@ -323,14 +323,13 @@ static enum publish_need need_of(const struct comparison *c)
 /* A host with IPv6 alone has no answer to the question that was asked for its other names. */
 static bool leads_to_host(const struct comparison *c)
 {
-    return c->r->type == DNS_CNAME &&
-           slice_ieq(c->answer.canonical, slice_str(c->in->config->host));
+    return c->r->type == DNS_CNAME && slice_ieq(c->answer.canonical, slice_str(c->q->config->host));
 }
 
-static void compare_record(struct findings *f, struct dns *dns, const struct publish_input *in,
+static void compare_record(struct findings *f, struct dns *dns, const struct question *q,
                            const struct publish_record *r)
 {
-    struct comparison c = {.f = f, .a = f->a, .in = in, .r = r};
+    struct comparison c = {.f = f, .a = f->a, .q = q, .r = r};
     enum dns_type ask = r->type == DNS_CNAME ? DNS_A : r->type;
     dns_lookup(dns, r->name, ask, f->deadline, f->a, &c.answer);
     c.found = (struct publish_finding){
@@ -362,12 +361,10 @@ static void compare_record(struct findings *f, struct dns *dns, const struct pub
     findings_add(f, c.found);
 }
 
-void publish_compare(struct findings *f, struct dns *dns, const struct publish_input *in,
-                     const struct publish_record *r, size_t n)
+void publish_compare(struct findings *f, struct dns *dns, const struct question *q)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!r[i].hint)
-            compare_record(f, dns, in, &r[i]);
+    for (size_t i = 0; i < q->n_records; i++)
+        compare_record(f, dns, q, &q->record[i]);
 }
 
 static void check_signed(struct findings *f, struct dns *dns, struct slice domain)
@@ -388,34 +385,13 @@ static void check_signed(struct findings *f, struct dns *dns, struct slice domai
                     });
 }
 
-enum error publish_check_domain(const struct publish_input *in, struct dns *dns, struct arena *a,
-                                struct publish_finding **out, size_t *n)
+enum error publish_check_records(const struct question *q, struct dns *dns, struct arena *a,
+                                 struct publish_finding **out, size_t *n)
 {
     struct findings f;
-    struct publish_record *r;
-    size_t count;
-    char domain[LIMIT_DOMAIN + 1];
-    enum error e = publish_domain_records(in, a, &r, &count);
-    if (!e)
-        e = mail_domain_parse(in->domain, domain);
-    if (e)
-        return e;
     findings_init(&f, a);
-    publish_compare(&f, dns, in, r, count);
-    check_signed(&f, dns, arena_dup(a, slice_str(domain)));
-    return findings_take(&f, out, n);
-}
-
-enum error publish_check_next_dkim(const struct publish_input *in, struct dns *dns, struct arena *a,
-                                   struct publish_finding **out, size_t *n)
-{
-    struct findings f;
-    struct publish_record *r;
-    size_t count;
-    enum error e = publish_next_dkim_records(in, a, &r, &count);
-    if (e)
-        return e;
-    findings_init(&f, a);
-    publish_compare(&f, dns, in, r, count);
+    publish_compare(&f, dns, q);
+    if (q->what == PUBLISH_DOMAIN)
+        check_signed(&f, dns, q->domain);
     return findings_take(&f, out, n);
 }

@@ -10,7 +10,7 @@ struct host {
     struct findings f;
     struct arena *a;
     struct dns *dns;
-    const struct publish_input *in;
+    const struct question *q;
     struct slice name; /* without the last dot */
     struct dns_answer tlsa;
     struct tls_client *client;
@@ -150,10 +150,10 @@ static void check_signed(struct host *h)
 
 /* --- Certificates --- */
 
-static bool is_ours(const struct publish_input *in, const char *hash)
+static bool is_ours(const struct question *q, const char *hash)
 {
-    for (size_t i = 0; i < in->n_identities; i++)
-        if (strcmp(in->identity[i].present, hash) == 0 || strcmp(in->identity[i].next, hash) == 0)
+    for (size_t i = 0; i < q->n_ours; i++)
+        if (slice_eq(q->ours[i], slice_str(hash)))
             return true;
     return false;
 }
@@ -169,7 +169,7 @@ static void check_stale(struct host *h)
             t.matching != 1 || t.data.n != 32)
             continue;
         publish_hex(t.data, hash);
-        if (!is_ours(h->in, hash))
+        if (!is_ours(h->q, hash))
             findings_add(&h->f,
                          (struct publish_finding){
                              .what = arena_printf(h->a, "TLSA _25._tcp.%.*s.", SLICE_FMT(h->name)),
@@ -212,7 +212,7 @@ static void judge_certificate(struct host *h, const struct tls_outcome *o, bool 
                        : arena_printf(h->a, "others do not trust it: %s%s%s",
                                       problem_text(o->problem, false), o->detail[0] ? "; " : "",
                                       o->detail);
-    else if (!is_ours(h->in, hash))
+    else if (!is_ours(h->q, hash))
         f->help = SLICE("not the certificate in the file; `systemctl reload depesche`");
     else if (o->leaf_expires < clock_wall() + EXPIRES_SOON)
         f->help = SLICE("it expires soon: renew it");
@@ -244,7 +244,7 @@ static void check_port(struct host *h, enum config_service service,
                          : arena_printf(h->a, "a trusted certificate for %.*s", SLICE_FMT(h->name)),
         .secure = dane,
     };
-    if (!publish_probe(service, to, h->in->config->host, h->client, &wish, &outcome, why)) {
+    if (!publish_probe(service, to, h->q->config->host, h->client, &wish, &outcome, why)) {
         f.state = PUBLISH_WRONG;
         f.found = arena_dup(h->a, slice_str(why));
         f.help = SLICE("does the server run? `depesche doctor` looks closer");
@@ -262,10 +262,10 @@ static enum error check_ports(struct host *h)
     for (enum config_service s = 0; s < SERVICE_COUNT; s++) {
         struct config_endpoint *at;
         size_t n;
-        enum error e = config_endpoints(h->in->config, s, h->a, &at, &n);
+        enum error e = config_endpoints(h->q->config, s, h->a, &at, &n);
         if (e)
             return e;
-        if (n)
+        if (n && s != SERVICE_HTTP) /* the one without TLS */
             check_port(h, s, &at[0]);
     }
     return OK;
@@ -281,11 +281,13 @@ static bool has_type(const struct publish_record *r, size_t n, enum dns_type typ
     return false;
 }
 
-static enum error check_host(struct host *h, const struct publish_record *r, size_t n)
+static enum error check_host(struct host *h)
 {
+    const struct publish_record *r = h->q->record;
+    size_t n = h->q->n_records;
     dns_lookup(h->dns, arena_printf(h->a, "_25._tcp.%.*s", SLICE_FMT(h->name)), DNS_TLSA,
                h->f.deadline, h->a, &h->tlsa);
-    publish_compare(&h->f, h->dns, h->in, r, n);
+    publish_compare(&h->f, h->dns, h->q);
     check_addresses(h, DNS_A, PUBLISH_MUST, has_type(r, n, DNS_A));
     check_addresses(h, DNS_AAAA, PUBLISH_SHOULD, has_type(r, n, DNS_AAAA));
     check_signed(h);
@@ -293,20 +295,15 @@ static enum error check_host(struct host *h, const struct publish_record *r, siz
     return check_ports(h);
 }
 
-enum error publish_check_host(const struct publish_input *in, struct dns *dns,
-                              struct slice authorities, struct arena *a,
-                              struct publish_finding **out, size_t *n)
+enum error publish_check_host(const struct question *q, struct dns *dns, struct slice authorities,
+                              struct arena *a, struct publish_finding **out, size_t *n)
 {
-    struct host h = {.a = a, .dns = dns, .in = in, .name = slice_str(in->config->host)};
-    struct publish_record *r;
-    size_t count;
+    struct host h = {.a = a, .dns = dns, .q = q, .name = slice_str(q->config->host)};
     char why[CONFIG_WHY];
     findings_init(&h.f, a);
-    enum error e = publish_host_records(in, a, &r, &count);
+    enum error e = tls_client_new(TLS_MODERN, authorities, &h.client, why, sizeof why);
     if (!e)
-        e = tls_client_new(TLS_MODERN, authorities, &h.client, why, sizeof why);
-    if (!e)
-        e = check_host(&h, r, count);
+        e = check_host(&h);
     tls_client_free(h.client);
     if (e)
         buf_free(&h.f.list);

@@ -76,21 +76,31 @@ struct publish_finding {
     bool secure;                  /* the answer is under DNSSEC */
 };
 
-/* Looks up the domain's own records and compares. Blocks, one look-up after the other. Values found
- * are untrusted text. Errors as of publish_records(). */
-must_use enum error publish_check_domain(const struct publish_input *in, struct dns *dns,
-                                         struct arena *a, struct publish_finding **out, size_t *n);
-/* Of the domain's next DKIM keys alone: each that is not PUBLISH_OK would sign what nobody could
- * verify. Blocks. Errors as above. */
-must_use enum error publish_check_next_dkim(const struct publish_input *in, struct dns *dns,
-                                            struct arena *a, struct publish_finding **out,
-                                            size_t *n);
-/* As publish_check_domain() for what all domains share: the host's records, FCrDNS of its
- * addresses, and the certificates that our own ports really show (STARTTLS or TLS). `authorities`:
- * PEM of those that count. in->domain is not looked at. Blocks. */
-must_use enum error publish_check_host(const struct publish_input *in, struct dns *dns,
-                                       struct slice authorities, struct arena *a,
-                                       struct publish_finding **out, size_t *n);
+/* Looking takes three steps, so that who reads from the network needs neither directory nor keys in
+ * reach: a question is made of what should be, a confined process looks and compares, and its
+ * answer is read as bytes from a stranger. */
+enum publish_question {
+    PUBLISH_DOMAIN, /* the domain's own records */
+    /* The domain's next DKIM keys alone: each that is not PUBLISH_OK would sign what nobody could
+     * verify. */
+    PUBLISH_NEXT_DKIM,
+    /* What all domains share: the host's records, FCrDNS of its addresses, and the certificates
+     * that our own ports really show (STARTTLS or TLS). `domain` is not looked at. */
+    PUBLISH_HOST,
+    PUBLISH_TLSA_SEEN, /* for publish_visible(); of `in` nothing is looked at */
+};
+/* Appends the question. Errors as of publish_records(), or ERR_LIMIT. */
+must_use enum error publish_ask(const struct publish_input *in, enum publish_question what,
+                                struct arena *a, struct buf *question);
+/* Looks up, one after the other, and appends the answer; blocks. `authorities`: PEM of those that
+ * count for certificates. ERR_INPUT: not a question; ERR_LIMIT. */
+must_use enum error publish_look(const struct config *config, struct dns *dns,
+                                 struct slice authorities, struct slice question, struct arena *a,
+                                 struct buf *answer);
+/* Of all questions but PUBLISH_TLSA_SEEN; slices point into the answer and are untrusted text.
+ * ERR_INPUT: not an answer; ERR_LIMIT. */
+must_use enum error publish_read_findings(struct slice answer, struct arena *a,
+                                          struct publish_finding **out, size_t *n);
 /* What big German providers ask of whoever sends to them, judged by what the two checks found
  * (`f`, of one domain and of the host). */
 must_use enum error publish_check_providers(const struct publish_finding *f, size_t n_f,
@@ -119,10 +129,10 @@ struct publish_visible {
     int64_t since, until; /* of READY and WAIT: seconds since 1970 */
     char why[200];        /* of CANNOT_TELL: one line */
 };
-/* Looks the host's TLSA records up, notes in tlsa.seen which of the next keys can be seen, and says
- * of the key with `hash` whether others can know it. `now`: wall seconds. Proves validation first.
- * ERR_IO: the note cannot be written. */
-must_use enum error publish_visible(const struct config *c, struct dns *dns, const char *hash,
+/* Notes in tlsa.seen which keys the answer to PUBLISH_TLSA_SEEN saw, and says of the key with
+ * `hash` whether others can know it. `now`: wall seconds. ERR_INPUT: not an answer; ERR_IO: the
+ * note cannot be written. */
+must_use enum error publish_visible(const struct config *c, struct slice answer, const char *hash,
                                     int64_t now, struct publish_visible *out);
 
 /* Puts the chain and, unless the chain is for the present key, KEY.next in the place of the present

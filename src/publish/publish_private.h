@@ -3,6 +3,7 @@
 #define DEPESCHE_PUBLISH_PUBLISH_PRIVATE_H
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "publish/publish.h"
 
 struct x509_st;
@@ -53,7 +54,35 @@ must_use bool publish_probe(enum config_service service, const struct config_end
                             const char *host, struct tls_client *client,
                             const struct tls_wish *wish, struct tls_outcome *out, char why[200]);
 
-/* --- check.c: gathering findings --- */
+/* --- look.c: what is asked and answered --- */
+
+struct question {
+    enum publish_question what;
+    const struct config *config;
+    struct slice domain; /* of PUBLISH_DOMAIN, in A-labels */
+    struct slice *ours;  /* hashes of all keys that are here or come next */
+    size_t n_ours;
+    const struct publish_record *record; /* what should be; none is a hint */
+    size_t n_records;
+};
+enum { PUBLISH_WHY = 200 };
+struct tlsa_answer { /* of the host's TLSA records; slices into the answer */
+    struct slice why;
+    bool told; /* false: `why` */
+    bool secure;
+    uint32_t ttl;
+    struct slice hash[LIMIT_PUBLISH_TLSA]; /* of 3 1 1, 32 bytes each */
+    size_t n;
+};
+must_use enum error publish_read_seen(struct slice answer, struct tlsa_answer *out);
+
+/* --- check.c, host.c: the looking --- */
+
+must_use enum error publish_check_records(const struct question *q, struct dns *dns,
+                                          struct arena *a, struct publish_finding **out, size_t *n);
+must_use enum error publish_check_host(const struct question *q, struct dns *dns,
+                                       struct slice authorities, struct arena *a,
+                                       struct publish_finding **out, size_t *n);
 
 struct findings {
     struct arena *a;
@@ -65,7 +94,6 @@ void findings_add(struct findings *f, struct publish_finding x);
 /* Copies the list to the arena, frees the rest. */
 must_use enum error findings_take(struct findings *f, struct publish_finding **out, size_t *n);
 /* Looks every record up and compares. */
-void publish_compare(struct findings *f, struct dns *dns, const struct publish_input *in,
-                     const struct publish_record *r, size_t n);
+void publish_compare(struct findings *f, struct dns *dns, const struct question *q);
 
 #endif

@@ -75,17 +75,13 @@ static enum error save(const struct config *c, const struct seen_list *l)
 }
 
 /* Keeps first sights, adds new ones, forgets what is published no more. */
-static void look_over(const struct dns_answer *answer, const struct seen_list *before, int64_t now,
+static void look_over(const struct tlsa_answer *answer, const struct seen_list *before, int64_t now,
                       struct seen_list *l)
 {
     l->n = 0;
-    for (size_t i = 0; answer->status == DNS_OK && answer->secure && i < answer->n; i++) {
-        struct dns_tlsa t;
+    for (size_t i = 0; i < answer->n; i++) {
         struct seen s = {.since = now, .ttl = answer->ttl};
-        if (l->n == LIMIT_PUBLISH_TLSA || dns_read_tlsa(answer->record[i], &t) != OK ||
-            t.usage != 3 || t.selector != 1 || t.matching != 1 || t.data.n != 32)
-            continue;
-        publish_hex(t.data, s.hash);
+        publish_hex(answer->hash[i], s.hash);
         const struct seen *old = find(before, s.hash);
         if (old && old->since < now)
             s.since = old->since;
@@ -95,25 +91,12 @@ static void look_over(const struct dns_answer *answer, const struct seen_list *b
     }
 }
 
-static bool cannot_tell(const struct config *c, struct dns *dns, struct publish_visible *out)
-{
-    out->wait = PUBLISH_CANNOT_TELL;
-    if (!c->dns_anchor[0]) {
-        snprintf(out->why, sizeof out->why, "dns.anchor is empty, so nothing can be validated");
-        return true;
-    }
-    if (dns_prove(dns))
-        return false;
-    dns_proof_text(dns, out->why, sizeof out->why);
-    return true;
-}
-
-static void judge(const struct dns_answer *answer, const struct seen_list *l, const char *hash,
+static void judge(const struct tlsa_answer *answer, const struct seen_list *l, const char *hash,
                   int64_t now, struct publish_visible *out)
 {
     const struct seen *s = find(l, hash);
     out->wait = PUBLISH_NOT_PUBLISHED;
-    if (answer->status != DNS_OK || !answer->secure) {
+    if (!answer->secure) {
         out->wait = PUBLISH_NO_DANE;
     } else if (s) {
         out->since = s->since;
@@ -122,18 +105,17 @@ static void judge(const struct dns_answer *answer, const struct seen_list *l, co
     }
 }
 
-enum error publish_visible(const struct config *c, struct dns *dns, const char *hash, int64_t now,
-                           struct publish_visible *out)
+enum error publish_visible(const struct config *c, struct slice bytes, const char *hash,
+                           int64_t now, struct publish_visible *out)
 {
-    autoarena a;
-    struct dns_answer answer;
+    struct tlsa_answer answer;
     struct seen_list before, after;
     *out = (struct publish_visible){0};
-    if (cannot_tell(c, dns, out))
-        return OK;
-    arena_init(&a, LIMIT_PUBLISH_LIST);
-    dns_lookup(dns, arena_printf(&a, "_25._tcp.%s", c->host), DNS_TLSA, 0, &a, &answer);
-    if (answer.status == DNS_BOGUS || answer.status == DNS_FAILED) {
+    enum error e = publish_read_seen(bytes, &answer);
+    if (e)
+        return e;
+    if (!answer.told) {
+        out->wait = PUBLISH_CANNOT_TELL;
         snprintf(out->why, sizeof out->why, "%.*s", SLICE_FMT(answer.why));
         return OK;
     }

@@ -18,6 +18,7 @@ class Installation:
         self.config = folder / "depesche.conf"
         # Nobody answers there: whether others can see a key, cannot be known here.
         self.config.write_text(f"[server]\nhost = mail.example.org\ndata = {self.data}\nrun = {folder}/run\n"
+                               "edge_user = 65534\n"
                                "[dns]\nforwarder = 127.0.0.1@9\ntimeout = 1s\n")
         self.printed = ""
 

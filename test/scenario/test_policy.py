@@ -1,5 +1,8 @@
 """`depesche queue policy`: what is demanded of a destination, without a server; and `depesche dns reports`."""
 import json
+import os
+import pathlib
+import socket
 import sqlite3
 import subprocess
 import time
@@ -12,14 +15,15 @@ REPORTS = ROOT / "test" / "data" / "tlsrpt"
 
 
 class Installation:
-    def __init__(self, folder, sending=""):
+    def __init__(self, folder, sending="", forwarder=9):
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         self.config = folder / "depesche.conf"
         self.config.write_text(f"[server]\nhost = mail.example.org\ndata = {self.data}\nrun = {folder}/run\n"
+                               "edge_user = 65534\n"
                                f"[sending]\n{sending}\n"
                                # Nobody answers there: nothing asks the real DNS.
-                               "[dns]\nforwarder = 127.0.0.1@9\nknown_good =\nknown_bad =\ntimeout = 1s\n")
+                               f"[dns]\nforwarder = 127.0.0.1@{forwarder}\nknown_good =\nknown_bad =\ntimeout = 1s\n")
 
     def run(self, *args, code=0):
         r = subprocess.run([DEPESCHE, "queue", "policy", *args, "--config", self.config], capture_output=True,
@@ -38,6 +42,26 @@ class Installation:
 @pytest.fixture
 def here(tmp_path):
     return Installation(tmp_path)
+
+
+def test_who_looks_has_nothing_in_reach(tmp_path):
+    """The child that reads from the network: another user, without rights, keys or files."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        here = Installation(tmp_path, forwarder=deaf.getsockname()[1])
+        command = subprocess.Popen([DEPESCHE, "queue", "policy", "a.example", "--config", here.config],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        deaf.settimeout(30)
+        deaf.recv(2000)  # it has asked, so it is where it stays
+        [child] = pathlib.Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{child}/status").read_text().splitlines()
+                      if ":\t" in line)
+        out, err = command.communicate(timeout=60)
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == ("0" if "sandbox.no_filter" in err else "2")
+    assert int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0 or os.getuid() != 0
+    if os.getuid() == 0:
+        assert status["Uid"].split() == ["65534"] * 4 and status["Groups"].strip() == ""
+    assert not pathlib.Path(f"/proc/{child}").exists(), "it ends with the command"
 
 
 def test_the_list_and_a_line_of_ones_own(here):
