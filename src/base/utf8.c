@@ -10,14 +10,6 @@
 
 enum { REPLACEMENT = 0xFFFD, RUN = 128, PLACE = 4 * RUN };
 
-bool ascii_only(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == 0 || s.p[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* How many bytes of `s` are below 0x80 before the first that is not. */
 static size_t seven_bit(struct slice s)
 {
@@ -31,6 +23,11 @@ static size_t seven_bit(struct slice s)
     while (i < s.n && s.p[i] < 0x80)
         i++;
     return i;
+}
+
+bool ascii_only(struct slice s)
+{
+    return seven_bit(s) == s.n && !slice_has(s, 0);
 }
 
 /* Decodes the sequence at the beginning of `s` (not empty). Gives its length and the code point, or

@@ -373,12 +373,22 @@ static bool claims_to_be_ours(struct run *r)
     return nearest_of_ours(r, dkim_from_domain(r->rq->raw, &r->arena)).n > 0;
 }
 
+/* What listings show is made only of what comes into a mailbox, or is reported. */
+static bool summarise(struct run *r, bool kept)
+{
+    if (kept || r->action)
+        return summary_make(&r->arena, r->out.raw, r->rq->received, &r->out.summary) == OK;
+    r->out.summary.eight_bit = r->rq->eight_bit || !ascii_only(r->out.raw);
+    return true;
+}
+
 /* Everything that the store needs; false when memory's bound is hit. */
 static bool compose(struct run *r)
 {
     struct delivery_request *rq = r->rq;
     size_t direct = count_wanted(&r->spread, PLACE_DIRECT);
     size_t forward = count_wanted(&r->spread, PLACE_FORWARD);
+    size_t kept = count_wanted(&r->spread, PLACE_ACCOUNT);
     r->forward_sender = rq->sender;
     if (forward > 0 && !claims_to_be_ours(r))
         r->forward_sender = resolve_forward_sender(r->service->directory, rq->sender,
@@ -389,9 +399,8 @@ static bool compose(struct run *r)
     r->out.received = rq->received;
     r->out.zone = date_local_zone(rq->received);
     r->out.queue = r->entry;
-    return summary_make(&r->arena, r->out.raw, rq->received, &r->out.summary) == OK &&
-           add_targets(r, count_wanted(&r->spread, PLACE_ACCOUNT)) &&
-           add_entry(r, PLACE_DIRECT, direct) && add_entry(r, PLACE_FORWARD, forward);
+    return summarise(r, kept > 0) && add_targets(r, kept) && add_entry(r, PLACE_DIRECT, direct) &&
+           add_entry(r, PLACE_FORWARD, forward);
 }
 
 static enum delivery_status status_of(enum error e)

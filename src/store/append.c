@@ -123,7 +123,7 @@ enum error store_append(struct store *s, uint64_t account, uint32_t mailbox,
     struct thread_keys *keys = mem_array(n, sizeof *keys);
     struct buf *meta = mem_array(n, sizeof *meta);
     for (size_t i = 0; i < n && e == OK; i++) {
-        e = body_prepare(s, m[i].raw, &j.job.bodies[i]);
+        e = body_prepare(s, m[i].raw, true, &j.job.bodies[i]);
         j.job.n_bodies = i + 1;
         thread_keys_make(&m[i].summary, &keys[i]);
         buf_init(&meta[i], LIMIT_META);

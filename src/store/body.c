@@ -85,13 +85,13 @@ void zpool_free(struct zpool *z)
 #define COMPRESS_LEVEL 3
 #define COMPRESS_MIN   256
 
-enum error body_prepare(struct store *s, struct slice raw, struct new_body *out)
+enum error body_prepare(struct store *s, struct slice raw, bool compress, struct new_body *out)
 {
     *out = (struct new_body){0};
     if (raw.n > UINT32_MAX / 2)
         return ERR_LIMIT;
     /* It must save an eighth, else the bytes are kept as they are. */
-    size_t room = raw.n >= COMPRESS_MIN ? raw.n - raw.n / 8 : 0, stored = 0;
+    size_t room = compress && raw.n >= COMPRESS_MIN ? raw.n - raw.n / 8 : 0, stored = 0;
     uint8_t *p = mem_resize(NULL, RECORD_HEADER + (room > raw.n ? room : raw.n), 1);
     if (room > 0) {
         ZSTD_CCtx *c = context_get(s->zpool, COMPRESS);

@@ -126,10 +126,13 @@ enum error store_deliver(struct store *s, struct store_delivery *d)
     struct deliver_job base = {.d = d, .keys = &keys};
     if (d->n_targets == 0 && d->n_queue == 0)
         return OK;
-    enum error e = body_prepare(s, d->raw, &base.body);
+    /* What only waits to leave is gone in a moment, most often: compressing it would cost more than
+     * the room it takes. */
+    enum error e = body_prepare(s, d->raw, d->n_targets > 0, &base.body);
     if (e != OK)
         return e;
-    thread_keys_make(&d->summary, &keys);
+    if (d->n_targets > 0)
+        thread_keys_make(&d->summary, &keys);
     base.meta = mem_array(d->n_targets, sizeof *base.meta);
     for (size_t k = 0; k < d->n_targets; k++) {
         buf_init(&base.meta[k], LIMIT_META);

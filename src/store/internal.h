@@ -297,8 +297,9 @@ must_use enum error meta_decode(struct slice data, struct meta *out);
 struct zpool *zpool_new(void);
 void zpool_free(struct zpool *z);
 void zpool_tend(struct zpool *z);
-/* Compresses when it pays and makes the record. */
-must_use enum error body_prepare(struct store *s, struct slice raw, struct new_body *out);
+/* Makes the record; compressed when that is wanted and pays. */
+must_use enum error body_prepare(struct store *s, struct slice raw, bool compress,
+                                 struct new_body *out);
 void body_discard(struct new_body *b);
 /* Reads a body by its id; `prefix` stands in front of it. ERR_CONFLICT: its segment is not there.
  * When the view of the index is older than a compaction the body has moved: a newer one says

@@ -379,7 +379,7 @@ struct queue_entry {
 
 struct store_delivery {
     struct slice raw;       /* CRLF lines */
-    struct summary summary; /* of raw, without any prefix */
+    struct summary summary; /* of raw, without any prefix; without targets nobody looks at it */
     int64_t received;
     int16_t zone;
     struct delivery_target *targets;
