@@ -11,7 +11,7 @@
  *   /autodiscover/autodiscover.xml, .json   Outlook
  *   /apple.mobileconfig                 Apple; /apple.svg the QR code that leads to it
  *   /.well-known/mta-sts.txt            our own MTA-STS policy, at mta-sts.DOMAIN
- *   /.well-known/acme-challenge/        files of web.acme_folder (port 80 too)
+ *   /.well-known/acme-challenge/        files of DATA/acme (port 80 too)
  *
  * Port 80 redirects to HTTPS, but for autoconfig, ACME and the redirect that Outlook asks for. */
 #ifndef DEPESCHE_WEB_WEB_H
@@ -20,7 +20,9 @@
 #include "auth/web_session.h"
 #include "config/config.h"
 #include "jmap/jmap.h"
+#include "queue/providers.h"
 #include "web/http.h"
+#include <pthread.h>
 
 struct web_service {
     const struct config *config;
@@ -29,9 +31,14 @@ struct web_service {
     struct directory *directory;
     struct web_sessions *sessions;
     struct jmap_service *jmap;
-    /* PEM of the certificate and key that sign Apple profiles; the key stays in memory only. May be
-     * empty: then they are not signed. */
-    struct slice signer_chain, signer_key;
+    uint16_t https_port;               /* where port 80 leads to */
+    const struct providers *providers; /* the required-TLS list */
+    struct slice imprint;              /* UTF-8 text of web.imprint; may be empty */
+    char *acme;                        /* the folder whose files answer ACME challenges */
+    /* PEM of the certificate and key that sign Apple profiles. Replaced when the certificates are,
+     * under the lock. May be empty: then profiles are not signed. */
+    pthread_mutex_t signer_lock;
+    struct buf signer_chain, signer_key;
 };
 
 /* For http_listener: HTTPS, and port 80. The service is a struct web_service. */
