@@ -37,6 +37,7 @@
 #define LIMIT_MIME_FIELDS         (512 * 1024) /* Content-* fields of all parts that are read */
 #define LIMIT_MIME_ALL_PARAMETERS 16000        /* of all parts */
 #define LIMIT_MESSAGE_ID          998
+#define LIMIT_LINE_TEXT           998 /* of a line that leaves, RFC 5322 2.1.1 */
 #define LIMIT_SUMMARY_ARENA                                                                        \
     (8 * 1024 * 1024) /* with this cap parsing and summing up never fails                          \
                        */
@@ -268,6 +269,7 @@
 #define LIMIT_QUEUE_UNTRIED          2     /* places of a destination that did not answer yet */
 #define LIMIT_QUEUE_LOOK_SECONDS     600   /* between two looks for what is too old */
 #define LIMIT_QUEUE_SOON_SECONDS     10    /* when nothing is known of an attempt */
+#define LIMIT_QUEUE_LANDED           64    /* delivered and not settled: others may go meanwhile */
 #define LIMIT_QUEUE_SETTLE           256   /* results that are settled together */
 #define LIMIT_QUEUE_ARENA            (64 * 1024 * 1024) /* one entry with its recipients */
 #define LIMIT_QUEUE_TRAIL            (32 * 1024)        /* kept of a recipient's last attempt */
@@ -320,6 +322,9 @@
 #define LIMIT_JMAP_REQUEST           (10 * 1024 * 1024) /* maxSizeRequest */
 #define LIMIT_JMAP_RESPONSE          (64 * 1024 * 1024)
 #define LIMIT_JMAP_DEPTH             64                 /* of its JSON */
+#define LIMIT_JMAP_VALUES            500000             /* of its JSON */
+#define LIMIT_JMAP_PATH              1024               /* bytes of a JSON pointer */
+#define LIMIT_JMAP_CALL_ID           256                /* bytes */
 #define LIMIT_JMAP_CALLS             64                 /* maxCallsInRequest */
 #define LIMIT_JMAP_CONCURRENT        8                  /* maxConcurrentRequests, an account */
 #define LIMIT_JMAP_GET               1000               /* maxObjectsInGet */
@@ -329,6 +334,8 @@
 #define LIMIT_JMAP_UPLOAD            (50 * 1024 * 1024) /* maxSizeUpload */
 #define LIMIT_JMAP_UPLOADS_ACCOUNT   (500 * 1024 * 1024) /* that wait to be used */
 #define LIMIT_JMAP_UPLOAD_SECONDS    (24 * 3600)
+#define LIMIT_JMAP_BLOB_SOURCES      64  /* pieces of one Blob/upload */
+#define LIMIT_JMAP_MAILBOX_NAME      255 /* bytes of one level */
 #define LIMIT_JMAP_CONCURRENT_UPLOAD 4
 #define LIMIT_JMAP_ARENA             (64 * 1024 * 1024)
 #define LIMIT_JMAP_BODY_VALUE                                                                      \

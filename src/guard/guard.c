@@ -254,6 +254,13 @@ enum error guard_open(const struct guard_options *o, struct guard **out)
     return e;
 }
 
+struct guard_lockout guard_lockout(const struct guard *g)
+{
+    return (struct guard_lockout){.tolerated = g->rule.tolerated,
+                                  .window_seconds = (unsigned)(g->rule.window_ms / 1000),
+                                  .close_seconds = (unsigned)(g->rule.close_ms / 1000)};
+}
+
 void guard_close(struct guard *g)
 {
     if (g == NULL)

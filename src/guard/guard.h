@@ -49,6 +49,12 @@ enum guard_level guard_admit(struct guard *g, struct ip peer, int64_t *until);
 bool guard_is_trusted(struct guard *g, struct ip peer);
 bool guard_is_proxy(struct guard *g, struct ip peer);
 
+/* The rule that holds, for telling people. */
+struct guard_lockout {
+    unsigned tolerated, window_seconds, close_seconds;
+};
+struct guard_lockout guard_lockout(const struct guard *g);
+
 /* A wrong password. `password_tag` identifies the password without revealing it (a keyed hash), to
  * count a repeated one once when so configured. Returns the level that holds now. Durable on
  * return. */

@@ -1,0 +1,15 @@
+/* All methods by their names; see method.h. */
+#include "jmap/methods.h"
+
+static const struct jmap_method *const tables[] = {
+    jmap_core_methods,
+};
+
+const struct jmap_method *jmap_method_find(struct slice name)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        for (const struct jmap_method *m = tables[i]; m->name != NULL; m++)
+            if (slice_eq(slice_str(m->name), name))
+                return m;
+    return NULL;
+}
