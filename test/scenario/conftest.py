@@ -4,6 +4,7 @@ Every test that changes more than its own mailbox starts a demo of its own (`fre
 one. Ports are free ones, servers are ended by their pid, and nothing leaves loopback.
 """
 import contextlib
+import http.client
 import imaplib
 import os
 import pathlib
@@ -22,7 +23,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPESCHE = os.environ.get("DEPESCHE", str(ROOT / "build" / "depesche"))
 PASSWORD = "Sturmflut-1962!"
-SERVICES = {"smtp": 25, "imap": 143, "submissions": 465, "submission": 587, "imaps": 993}
+SERVICES = {"smtp": 25, "imap": 143, "submissions": 465, "submission": 587, "imaps": 993,
+            "https": 443, "http": 80}
 
 
 def free_base():
@@ -177,6 +179,28 @@ class Demo:
         if login:
             s.login(f"{user}@example.org", password)
         return s
+
+    def web(self, method, path, body=None, headers=None, tls=True, host=None, timeout=30):
+        """One request by HTTP/1.1: (status, fields, body). `host` is the name asked for."""
+        name = host or "localhost"
+        if tls:
+            c = http.client.HTTPSConnection("localhost", self.port("https"), timeout=timeout,
+                                            context=self.tls())
+        else:
+            c = http.client.HTTPConnection("localhost", self.port("http"), timeout=timeout)
+        try:
+            c.putrequest(method, path, skip_host=True)
+            c.putheader("Host", f"{name}:{self.port('https' if tls else 'http')}")
+            if body is not None:
+                body = body.encode() if isinstance(body, str) else body
+                c.putheader("Content-Length", str(len(body)))
+            for k, v in (headers or {}).items():
+                c.putheader(k, v)
+            c.endheaders(body)
+            r = c.getresponse()
+            return r.status, r.headers, r.read()
+        finally:
+            c.close()
 
 
 def message(subject="Hallo", to="anna@example.org", sender="friend@sender.example", body="Guten Tag.\r\n",
