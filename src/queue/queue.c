@@ -181,6 +181,28 @@ void queue_arrived(struct queue *q, struct flight *f)
     pthread_cond_signal(&q->came);
 }
 
+static bool all_delivered(const struct relay_result *r)
+{
+    for (size_t i = 0; r != NULL && i < r->n_recipients; i++)
+        if (r->recipient[i].outcome != RELAY_DELIVERED)
+            return false;
+    return r != NULL;
+}
+
+/* Under the lock: who took it has room for the next one, while this is made durable. But not when
+ * that does not come about (a full disk): then nothing more must leave. */
+static void land(struct queue *q, struct flight *f)
+{
+    if (q->n_landed == LIMIT_QUEUE_LANDED)
+        return;
+    const int64_t now = clock_wall();
+    f->landed = true;
+    q->n_landed++;
+    schedule_landed(q->schedule, f->turn.letter, SCHEDULE_TOOK, now, now);
+    if (schedule_waits(q->schedule))
+        pthread_cond_signal(&q->wake);
+}
+
 void queue_relayed(struct queue *q, void *token, const struct relay_result *r)
 {
     struct flight *f = token;
@@ -192,6 +214,8 @@ void queue_relayed(struct queue *q, void *token, const struct relay_result *r)
     pthread_mutex_lock(&q->lock);
     f->result = b.p;
     f->result_n = b.n;
+    if (all_delivered(r) && f->result != NULL)
+        land(q, f);
     queue_arrived(q, f);
     pthread_mutex_unlock(&q->lock);
 }

@@ -36,6 +36,7 @@ struct flight {
     /* the result */
     uint8_t *result; /* as relay_write_result() makes it; NULL: nothing is known */
     size_t result_n;
+    bool landed; /* its connection is free already */
     bool settling;
     unsigned told;         /* notices that are delivered, a bit each */
     int64_t not_before_ms; /* when settling failed: the next time for it */
@@ -69,7 +70,7 @@ struct queue {
     struct schedule *schedule;
     struct hot hot;
     struct flight *flights;
-    size_t n_flights;
+    size_t n_flights, n_landed;
     struct flight *arrived, **arrived_tail;
     bool edge, stopping, drained;
     int64_t pause_until_ms; /* edge took nothing */

@@ -643,26 +643,28 @@ static void destination_answered(struct schedule *s, uint32_t i, enum schedule_e
     }
 }
 
-void schedule_done(struct schedule *s, uint32_t letter, enum schedule_end end, uint32_t left,
-                   int64_t at, int64_t now)
+void schedule_landed(struct schedule *s, uint32_t letter, enum schedule_end end, int64_t at,
+                     int64_t now)
 {
-    struct letter *l = letter_at(s, letter);
-    struct flow *f = flow_at(s, l->flow);
+    struct flow *f = flow_at(s, letter_at(s, letter)->flow);
     uint32_t di = flow_destination(f);
     struct destination *d = destination_at(s, di);
     sender_at(s, flow_sender(f))->under_way--;
     d->under_way--;
     s->under_way--;
     destination_answered(s, di, end, at, now);
+    call_parked(s, d);
+}
+
+void schedule_done(struct schedule *s, uint32_t letter, uint32_t left, int64_t at)
+{
+    struct letter *l = letter_at(s, letter);
     int64_t when = left > 0 && at < l->at ? at : l->at;
     l->node.count += left;
-    if (l->pos == POS_DROPPED || l->node.count == 0) {
-        call_parked(s, d); /* before the destination may go with the letter */
+    if (l->pos == POS_DROPPED || l->node.count == 0)
         letter_drop(s, letter);
-        return;
-    }
-    letter_wait(s, letter, when);
-    call_parked(s, d);
+    else
+        letter_wait(s, letter, when);
 }
 
 bool schedule_remove(struct schedule *s, uint64_t entry, uint64_t destination)
@@ -698,7 +700,7 @@ void schedule_open(struct schedule *s, uint64_t destination)
 
 bool schedule_waits(const struct schedule *s)
 {
-    return s->letters.n > s->under_way;
+    return s->due > 0;
 }
 
 struct schedule_stats schedule_stats(const struct schedule *s)

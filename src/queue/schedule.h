@@ -42,11 +42,15 @@ enum schedule_end {
     SCHEDULE_FAILED,   /* it could not be reached at all */
     SCHEDULE_UNKNOWN,  /* no word about the destination (edge gone) */
 };
+/* The letter's connection is free for the next one; the letter itself is under way until
+ * schedule_done(), which follows. FAILED: the destination gets one place, and nothing goes there
+ * before `at`, at most for LIMIT_QUEUE_PROBE_SECONDS; TOOK after FAILED: all its letters are due
+ * now (linear in them). */
+void schedule_landed(struct schedule *s, uint32_t letter, enum schedule_end end, int64_t at,
+                     int64_t now);
 /* The letter's turn is over. `left` recipients wait on, due at `at`; 0: the letter is done and
- * freed. FAILED: the destination gets one place, and nothing goes there before `at`, at most for
- * LIMIT_QUEUE_PROBE_SECONDS; TOOK after FAILED: all its letters are due now (linear in them). */
-void schedule_done(struct schedule *s, uint32_t letter, enum schedule_end end, uint32_t left,
-                   int64_t at, int64_t now);
+ * freed. */
+void schedule_done(struct schedule *s, uint32_t letter, uint32_t left, int64_t at);
 /* Takes the entry's letter for `destination` out when it is not under way; false when it is (it is
  * then marked: schedule_done() frees it whatever is left) or is not there. */
 bool schedule_remove(struct schedule *s, uint64_t entry, uint64_t destination);
@@ -54,7 +58,7 @@ bool schedule_under_way(const struct schedule *s, uint64_t entry, uint64_t desti
 /* A destination that failed may be tried now, by what is due. */
 void schedule_open(struct schedule *s, uint64_t destination);
 
-/* Is there a letter that is not under way? */
+/* Is there a letter that is due, for want of a place only? */
 bool schedule_waits(const struct schedule *s);
 
 struct schedule_stats {

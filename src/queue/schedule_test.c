@@ -10,6 +10,14 @@
 
 #include <cmocka.h>
 
+/* The end of a letter's turn, all at once. */
+static void done(struct schedule *s, uint32_t letter, enum schedule_end end, uint32_t left,
+                 int64_t at, int64_t now)
+{
+    schedule_landed(s, letter, end, at, now);
+    schedule_done(s, letter, left, at);
+}
+
 static uint64_t key(const char *kind, unsigned i)
 {
     char text[40];
@@ -50,7 +58,7 @@ static unsigned turns_before(unsigned destinations, unsigned other_destination)
             break;
         assert_true(turns < 100);
         if (entry == 0) { /* somebody must end first */
-            schedule_done(s, going[turns % n].letter, SCHEDULE_TOOK, 0, 0, 11);
+            done(s, going[turns % n].letter, SCHEDULE_TOOK, 0, 0, 11);
             entry = turn(s, 11, &t);
             if (entry == 77777)
                 break;
@@ -94,10 +102,10 @@ static void halves(void **state)
     for (unsigned i = 0; i < 100; i++)
         schedule_add(s, 5001 + i, key("e", i), key("b", 0), 1, 1);
     for (unsigned i = 0; i < 5; i++) {
-        schedule_done(s, going[i].letter, SCHEDULE_TOOK, 0, 0, 1);
+        done(s, going[i].letter, SCHEDULE_TOOK, 0, 0, 1);
         assert_true(turn(s, 1, &t) > 5000);
     }
-    schedule_done(s, going[5].letter, SCHEDULE_TOOK, 0, 0, 1);
+    done(s, going[5].letter, SCHEDULE_TOOK, 0, 0, 1);
     assert_true(turn(s, 1, &t) < 5000);
     schedule_free(s);
 }
@@ -116,9 +124,32 @@ static void last_places(void **state)
     schedule_add(s, 5001, key("e", 0), key("b", 0), 1, 1);
     assert_int_equal(turn(s, 1, &t), 5001);
     assert_int_equal(turn(s, 1, &t), 0);
-    schedule_done(s, first.letter, SCHEDULE_TOOK, 0, 0, 1);
-    schedule_done(s, t.letter, SCHEDULE_TOOK, 0, 0, 1);
+    done(s, first.letter, SCHEDULE_TOOK, 0, 0, 1);
+    done(s, t.letter, SCHEDULE_TOOK, 0, 0, 1);
     assert_true(turn(s, 1, &t) != 0);
+    schedule_free(s);
+}
+
+/* Its connection is free for the next letter while its outcome is made durable. */
+static void landing(void **state)
+{
+    struct schedule *s = make(100, 1);
+    struct schedule_turn first, t;
+    (void)state;
+    for (uint64_t i = 1; i <= 2; i++)
+        schedule_add(s, i, key("d", 0), key("s", 0), 1, 0);
+    assert_int_equal(turn(s, 0, &first), 1);
+    assert_int_equal(turn(s, 0, &t), 0);
+    assert_true(schedule_waits(s));
+    schedule_landed(s, first.letter, SCHEDULE_TOOK, 0, 0);
+    assert_int_equal(turn(s, 0, &t), 2);
+    assert_false(schedule_waits(s));
+    assert_true(schedule_under_way(s, 1, key("d", 0)));
+    assert_false(schedule_remove(s, 1, key("d", 0)));
+    schedule_done(s, first.letter, 1, 5); /* freed: it was removed meanwhile */
+    done(s, t.letter, SCHEDULE_TOOK, 0, 0, 0);
+    assert_int_equal(schedule_stats(s).letters, 0);
+    assert_int_equal(schedule_stats(s).under_way, 0);
     schedule_free(s);
 }
 
@@ -136,29 +167,29 @@ static void failing(void **state)
         assert_true(turn(s, 0, &going[i]) != 0);
     assert_int_equal(turn(s, 0, &t), 0);
     for (unsigned i = 0; i < LIMIT_QUEUE_UNTRIED; i++)
-        schedule_done(s, going[i].letter, SCHEDULE_TOOK, 0, 0, 0);
+        done(s, going[i].letter, SCHEDULE_TOOK, 0, 0, 0);
     for (unsigned i = 0; i < 10; i++)
         assert_true(turn(s, 0, &going[i]) != 0);
     assert_int_equal(turn(s, 0, &t), 0);
     for (unsigned i = 0; i < 10; i++)
-        schedule_done(s, going[i].letter, SCHEDULE_FAILED, 1, 300, 0);
+        done(s, going[i].letter, SCHEDULE_FAILED, 1, 300, 0);
     assert_int_equal(schedule_stats(s).failing, 1);
     assert_false(schedule_next(s, 299, &t, &next));
     assert_int_equal(next, 300);
     assert_true(turn(s, 300, &going[0]) != 0);
     assert_int_equal(turn(s, 300, &t), 0); /* one place */
     /* Far away: it is looked at earlier, by a letter that is due. */
-    schedule_done(s, going[0].letter, SCHEDULE_FAILED, 1, 100000, 300);
+    done(s, going[0].letter, SCHEDULE_FAILED, 1, 100000, 300);
     assert_false(schedule_next(s, 300, &t, &next));
     assert_int_equal(next, 300 + LIMIT_QUEUE_PROBE_SECONDS);
     assert_true(turn(s, next, &going[0]) != 0);
-    schedule_done(s, going[0].letter, SCHEDULE_TOOK, 0, 0, next);
+    done(s, going[0].letter, SCHEDULE_TOOK, 0, 0, next);
     /* All are due, also those that had failed before. */
     assert_int_equal(schedule_stats(s).failing, 0);
     assert_int_equal(schedule_stats(s).due, 49);
     for (unsigned i = 0; i < 49; i++) {
         assert_true(turn(s, next, &t) != 0);
-        schedule_done(s, t.letter, SCHEDULE_TOOK, 0, 0, next);
+        done(s, t.letter, SCHEDULE_TOOK, 0, 0, next);
     }
     struct schedule_stats st = schedule_stats(s);
     assert_true(st.letters == 0 && st.destinations == 0 && st.senders == 0 && st.due == 0);
@@ -182,13 +213,13 @@ static void adding_and_removing(void **state)
     assert_true(turn(s, 0, &t) != 0);
     assert_true(schedule_under_way(s, t.entry, d));
     assert_false(schedule_remove(s, t.entry, d));
-    schedule_done(s, t.letter, SCHEDULE_DEFERRED, 1, 5, 0);
+    done(s, t.letter, SCHEDULE_DEFERRED, 1, 5, 0);
     assert_int_equal(schedule_stats(s).letters, 3); /* what was removed under way is gone */
     /* More recipients for a letter under way: it waits on for them. */
     uint64_t entry = turn(s, 0, &t);
     assert_true(entry != 0);
     schedule_add(s, entry, d, a, 2, 7);
-    schedule_done(s, t.letter, SCHEDULE_TOOK, 0, 0, 0);
+    done(s, t.letter, SCHEDULE_TOOK, 0, 0, 0);
     assert_int_equal(schedule_stats(s).letters, 3);
     /* An earlier time counts. */
     schedule_add(s, 99, key("e", 0), a, 1, 500);
@@ -369,7 +400,7 @@ static void step_done(struct schedule *s, int e, int d)
     enum schedule_end end = (enum schedule_end)dice(4);
     uint32_t left = dice(2);
     int64_t at = m.now + dice(40);
-    schedule_done(s, l->handle, end, left, at, m.now);
+    done(s, l->handle, end, left, at, m.now);
     model_answer(d, end, at);
     l->under_way = false;
     l->count += left;
@@ -457,13 +488,10 @@ static void beside_a_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mailing),
-        cmocka_unit_test(halves),
-        cmocka_unit_test(last_places),
-        cmocka_unit_test(failing),
-        cmocka_unit_test(adding_and_removing),
-        cmocka_unit_test(memory),
-        cmocka_unit_test(beside_a_model),
+        cmocka_unit_test(mailing),     cmocka_unit_test(halves),
+        cmocka_unit_test(last_places), cmocka_unit_test(landing),
+        cmocka_unit_test(failing),     cmocka_unit_test(adding_and_removing),
+        cmocka_unit_test(memory),      cmocka_unit_test(beside_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,8 @@ static struct flight *flight_new(const struct schedule_turn *t)
 static void turn_over(struct queue *q, const struct schedule_turn *t, uint32_t left, int64_t at)
 {
     pthread_mutex_lock(&q->lock);
-    schedule_done(q->schedule, t->letter, SCHEDULE_UNKNOWN, left, at, clock_wall());
+    schedule_landed(q->schedule, t->letter, SCHEDULE_UNKNOWN, at, clock_wall());
+    schedule_done(q->schedule, t->letter, left, at);
     pthread_cond_broadcast(&q->settled);
     pthread_mutex_unlock(&q->lock);
 }

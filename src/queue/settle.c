@@ -32,12 +32,18 @@ static void finish(struct queue *q, struct flight *f)
     const struct outcome *o = &f->outcome;
     int64_t now = clock_wall();
     pthread_mutex_lock(&q->lock);
-    schedule_done(q->schedule, f->turn.letter, o->end, o->left + f->rest, letter_time(f, now), now);
+    const uint32_t left = o->left + f->rest;
+    const int64_t at = letter_time(f, now);
+    if (f->landed)
+        q->n_landed--;
+    else
+        schedule_landed(q->schedule, f->turn.letter, o->end, at, now);
+    schedule_done(q->schedule, f->turn.letter, left, at);
     *f->link = f->next;
     if (f->next != NULL)
         f->next->link = f->link;
     q->n_flights--;
-    if (schedule_waits(q->schedule)) /* else nobody has use for the place */
+    if (left > 0 || schedule_waits(q->schedule)) /* else nobody has use for the place */
         pthread_cond_signal(&q->wake);
     pthread_cond_broadcast(&q->settled);
     pthread_mutex_unlock(&q->lock);
