@@ -102,6 +102,11 @@ enum error outgoing_prepare(const struct config *c, struct outgoing **out)
     return OK;
 }
 
+const struct providers *outgoing_providers(const struct outgoing *o)
+{
+    return o->providers;
+}
+
 /* --- The queue's ways out --- */
 
 static enum error send_relay(void *arg, const struct relay_request *rq, struct slice raw,

@@ -23,6 +23,8 @@ void outgoing_edge_gone(struct outgoing *o);
 /* From here on nothing is handed over: the hand-over may be freed. Waits for what is being handed
  * over. Results may come still, until outgoing_free(). */
 void outgoing_stop(struct outgoing *o);
+/* The list of providers, as long as `o`. */
+const struct providers *outgoing_providers(const struct outgoing *o);
 /* For the hand-over's service. */
 void outgoing_relayed(struct outgoing *o, void *token, const struct relay_result *r);
 void outgoing_health(struct outgoing *o, bool validates, struct slice text);

@@ -128,6 +128,8 @@ static void reload(struct role *r, struct cursor *c, struct ipc_record *record)
             log_error("tls.reload_failed", log_text("why", why));
         else
             log_info("tls.reloaded", log_u64("certificates", ids->n));
+        if (r->on_identities)
+            r->on_identities(r->arg, ids);
         identities_free(ids);
     }
     ipc_unmap(bytes);

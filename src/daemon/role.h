@@ -55,7 +55,8 @@ struct role {
     const struct role_start *start;
     struct runtime *runtime;
     struct tls_server *tls;
-    void (*on_handover)(void *arg, int fd); /* takes the descriptor */
+    void (*on_handover)(void *arg, int fd);                         /* takes the descriptor */
+    void (*on_identities)(void *arg, const struct identities *ids); /* new ones, or NULL */
     void *arg;
     int signals; /* signalfd of SIGTERM */
     pthread_t listener;
