@@ -1,0 +1,67 @@
+// The user's settings: kept on the server (Settings/set), applied at once, rolled back when the
+// server refuses. Language and theme are also kept by the browser, for the login page.
+
+import { computed, effect, signal } from '@preact/signals';
+import { browserLanguage, language } from '../i18n/index.ts';
+import type { Language } from '../i18n/index.ts';
+import type { Settings } from '../jmap/types.ts';
+import { client, own } from './app.ts';
+import { reportError } from './errors.ts';
+
+export const settings = signal<Settings>({});
+
+export type Theme = 'light' | 'dark' | null;
+const KEEP = 'depesche';
+
+function kept(): { language?: Language; theme?: Theme } {
+  try {
+    return JSON.parse(localStorage.getItem(KEEP) ?? '{}') as ReturnType<typeof kept>;
+  } catch {
+    return {};
+  }
+}
+
+export const theme = signal<Theme>(kept().theme ?? null);
+export const conversations = computed(() => settings.value.conversations ?? true);
+export const compact = computed(() => settings.value.density === 'compact');
+export const undoSeconds = computed(() => settings.value.undoSeconds ?? 10);
+
+/** Takes what the server keeps. */
+export function takeSettings(s: Settings): void {
+  settings.value = s;
+  language.value = s.language ?? own.value?.language ?? kept().language ?? browserLanguage();
+  theme.value = s.theme ?? null;
+}
+
+/** Changes some settings, here at once and on the server. */
+export async function changeSettings(patch: Settings): Promise<boolean> {
+  const before = settings.value;
+  takeSettings({ ...before, ...patch });
+  try {
+    await client.call('Settings/set', { patch });
+    return true;
+  } catch (e) {
+    takeSettings(before);
+    reportError(e, () => void changeSettings(patch));
+    return false;
+  }
+}
+
+/** Applies language and theme to the page, now and on each change. */
+export function applySettings(): void {
+  language.value = kept().language ?? language.value;
+  effect(() => {
+    document.documentElement.lang = language.value;
+    document.cookie = `lang=${language.value}; path=/; max-age=31536000; secure; samesite=strict`;
+    if (theme.value) document.documentElement.dataset.theme = theme.value;
+    else delete document.documentElement.dataset.theme;
+    try {
+      localStorage.setItem(KEEP, JSON.stringify({ language: language.value, theme: theme.value }));
+    } catch {
+      // a browser that keeps nothing: the server does
+    }
+  });
+  effect(() => {
+    document.documentElement.dataset.density = compact.value ? 'compact' : 'cosy';
+  });
+}

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { core, fill, language } from '../src/i18n/index.ts';
+import { SHORTCUTS, findShortcut } from '../src/keys.ts';
+import type { Dictionary, Text } from '../src/i18n/index.ts';
+
+const dictionaries: Record<string, Dictionary<string>> = { core };
+
+function names(text: Text): string[] {
+  const all = typeof text === 'string' ? text : text.one + text.other;
+  return [...new Set([...all.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!))].sort();
+}
+
+for (const [name, d] of Object.entries(dictionaries)) {
+  test(`${name}: both languages have the same keys and the same values to fill in`, () => {
+    assert.deepEqual(Object.keys(d.de).sort(), Object.keys(d.en).sort());
+    for (const key of Object.keys(d.en)) {
+      assert.deepEqual(names(d.de[key]!), names(d.en[key]!), key);
+      for (const text of [d.en[key]!, d.de[key]!])
+        for (const form of typeof text === 'string' ? [text] : [text.one, text.other]) assert.notEqual(form.trim(), '', key);
+    }
+  });
+}
+
+test('plurals and numbers follow the language', () => {
+  language.value = 'de';
+  assert.equal(fill({ one: '{n} Nachricht', other: '{n} Nachrichten' }, { n: 1 }), '1 Nachricht');
+  assert.equal(fill({ one: '{n} Nachricht', other: '{n} Nachrichten' }, { n: 12345 }), '12.345 Nachrichten');
+  language.value = 'en';
+  assert.equal(fill({ one: '{n} message', other: '{n} messages' }, { n: 0 }), '0 messages');
+  assert.equal(fill('{a} and {b}', { a: 'x' }), 'x and {b}');
+});
+
+test('every shortcut is found by its keys, and none twice', () => {
+  const seen = new Set<string>();
+  for (const [name, s] of Object.entries(SHORTCUTS))
+    for (const keys of s.keys) {
+      assert.ok(!seen.has(keys), keys);
+      seen.add(keys);
+      const [first, second] = keys.split(' ') as [string, string?];
+      if (second) assert.equal(findShortcut('', first), 'more');
+      assert.equal(second ? findShortcut(first, second) : findShortcut('', first), name);
+    }
+});
