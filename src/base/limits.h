@@ -293,12 +293,13 @@
 #define LIMIT_TLSRPT_ARENA           (16 * 1024 * 1024)
 
 /* Web */
-#define LIMIT_HTTP_HEAD      (16 * 1024) /* request line and fields, HTTP/1.1 and HPACK alike */
-#define LIMIT_HTTP_FIELDS    100
-#define LIMIT_HTTP_HEAD_MS   15000 /* until a request's head is there */
-#define LIMIT_HTTP_BODY_MS   30000 /* between two pieces of a body */
-#define LIMIT_HTTP_BODY_RATE 1024  /* bytes a second that a body must bring, after the first 30 s  \
-                                    */
+#define LIMIT_HTTP_HEAD    (16 * 1024) /* request line and fields, HTTP/1.1 and HPACK alike */
+#define LIMIT_HTTP_FIELDS  100
+#define LIMIT_HTTP_HEAD_MS 15000 /* until a request's head is there */
+#define LIMIT_HTTP_BODY_MS 30000 /* between two pieces of a body */
+#define LIMIT_HTTP_BODY_RATE                                                                       \
+    1024 /* bytes a second that a body must bring, after the first 30 s                            \
+          */
 #define LIMIT_HTTP_IDLE_MS             60000 /* between two requests */
 #define LIMIT_HTTP_REQUESTS            10000 /* of one connection */
 #define LIMIT_HTTP_STREAMS             100   /* of HTTP/2, open at once */
@@ -308,7 +309,16 @@
 #define LIMIT_HTTP_ARENA               (256 * 1024)        /* a handler's, of one exchange */
 #define LIMIT_HTTP_WINDOW              (1024 * 1024)       /* HTTP/2: of a stream's upload */
 #define LIMIT_HTTP_BODIES              (256 * 1024 * 1024) /* collected bodies of the process */
-#define LIMIT_HTTP_EVENTS_ACCOUNT      40                  /* event streams of one account */
+#define LIMIT_HTTP_LIGHT               (64 * 1024) /* bodies over this leave a quarter free */
+#define LIMIT_HTTP_SET_FIELDS          32          /* a handler sets in an answer */
+#define LIMIT_HTTP_PROBLEM             4096        /* an error's text */
+#define LIMIT_HTTP_DRAIN               (64 * 1024 * 1024) /* of a refused body that is read away */
+#define LIMIT_HTTP_DRAIN_MS            30000
+#define LIMIT_HTTP_FRAMING             8             /* bytes that frame a byte in chunks */
+#define LIMIT_HTTP_TURN                (1024 * 1024) /* sent before others get their turn */
+#define LIMIT_HTTP_SMALL_WINDOW        1024          /* smaller window updates are noise */
+#define LIMIT_HTTP_EVENTS_PENDING      (64 * 1024)   /* events not yet taken by a client */
+#define LIMIT_HTTP_EVENTS_ACCOUNT      40            /* event streams of one account */
 #define LIMIT_WEB_SESSIONS_ACCOUNT     50
 #define LIMIT_WEB_SESSIONS             100000
 #define LIMIT_WEB_IDLE_SECONDS         (14 * 86400)
@@ -316,11 +326,18 @@
 #define LIMIT_WEB_ROTATE_SECONDS       3600
 #define LIMIT_WEB_ROTATE_GRACE_SECONDS 60
 #define LIMIT_WEB_SETTINGS             (64 * 1024)
-#define LIMIT_AUTODISCOVER             (64 * 1024) /* a request's XML */
+#define LIMIT_WEB_BODY                 8192               /* of a login or a password change */
+#define LIMIT_WEB_EVENTS_MS            60000              /* a stream sees that its session ended */
+#define LIMIT_EXPORTS                  4                  /* at once; one an account */
+#define LIMIT_EXPORT_DIRECTORY         (64 * 1024 * 1024) /* the list of files in a zip */
+#define LIMIT_EXPORT_PIECE             (64 * 1024)        /* of a message, written at once */
+#define LIMIT_EXPORT_NAME              4096               /* of a file in a zip */
+#define LIMIT_AUTODISCOVER             (64 * 1024)        /* a request's XML */
 
 /* JMAP */
 #define LIMIT_JMAP_REQUEST           (10 * 1024 * 1024) /* maxSizeRequest */
 #define LIMIT_JMAP_RESPONSE          (64 * 1024 * 1024)
+#define LIMIT_JMAP_SESSION           (64 * 1024)        /* the session resource */
 #define LIMIT_JMAP_DEPTH             64                 /* of its JSON */
 #define LIMIT_JMAP_VALUES            500000             /* of its JSON */
 #define LIMIT_JMAP_PATH              1024               /* bytes of a JSON pointer */
@@ -341,10 +358,19 @@
 #define LIMIT_JMAP_BODY_VALUE                                                                      \
     (1024 * 1024)                       /* bytes of a text part that Email/get returns at most */
 #define LIMIT_JMAP_REFERENCES     10000 /* values a back-reference may bring */
+#define LIMIT_JMAP_HEADERS        100   /* header:* properties of one /get */
+#define LIMIT_JMAP_SEARCH_MS      20000 /* a query that reads messages' texts */
+#define LIMIT_JMAP_SEARCH_ROWS    4096  /* messages whose texts are searched at once */
+#define LIMIT_JMAP_SEARCH_WORDS   100   /* of one filter */
+#define LIMIT_JMAP_SORT           16    /* comparators of one query */
+#define LIMIT_JMAP_SORT_KEY       256   /* bytes of a text that sorting looks at */
+#define LIMIT_SNIPPET_SOURCE      (256 * 1024) /* bytes of a text part that are looked through */
 #define LIMIT_SUBMISSIONS_PENDING 1000  /* an account */
 #define LIMIT_SUBMISSION_DELAY    (366 * 86400) /* maxDelayedSend, seconds */
 #define LIMIT_SUBMISSION_SECONDS  (30 * 86400)  /* settled ones are remembered */
 #define LIMIT_IDENTITIES_ACCOUNT  100
+#define LIMIT_IDENTITIES_GONE     1000 /* remembered of an account */
+#define LIMIT_IDENTITY_NAME       1000 /* bytes */
 #define LIMIT_SIGNATURE           (64 * 1024)
 #define LIMIT_FORECAST_MS         8000
 #define LIMIT_VIEW_BYTES          (512ul * 1024 * 1024) /* all views that are kept */

@@ -100,6 +100,21 @@ enum statement {
     Q_PASSWORD_GET,
     Q_PASSWORD_COUNT,
     Q_PASSWORD_DECOY,
+    Q_PROFILE_STATE,
+    Q_PROFILE_STEP, /* -> the new state */
+    Q_IDENTITY_LIST,
+    Q_IDENTITY_OWN,
+    Q_IDENTITY_ADD,
+    Q_IDENTITY_CHANGE,
+    Q_IDENTITY_GET,
+    Q_IDENTITY_REMOVE,
+    Q_IDENTITY_GONE,
+    Q_IDENTITY_FORGET,
+    Q_IDENTITY_GONE_LIST,
+    Q_VACATION_GET,
+    Q_VACATION_SET,
+    Q_WEB_SETTINGS_GET,
+    Q_WEB_SETTINGS_SET,
     Q_COUNT,
 };
 extern const struct sql_spec directory_spec;

@@ -19,18 +19,20 @@ struct identity {
     uint64_t changed; /* the state of its last change */
     struct slice name, email, reply_to, bcc, text_signature, html_signature;
 };
-/* The account's own address first, then each alias that leads to it alone (made when it is first
- * seen), then what the user made; by id. */
+/* By id, that is, as they were made. With the account's own address and each alias that leads to it
+ * alone, made when they are first seen; one whose alias is gone goes too. ERR_NOTFOUND: no such
+ * account. */
 must_use enum error directory_identities(struct directory *d, uint64_t account, struct arena *a,
                                          struct identity **out, size_t *n);
 /* ERR_AUTH: the account may not send as that address (RFC 8621: forbiddenFrom); ERR_LIMIT:
- * LIMIT_IDENTITIES_ACCOUNT or LIMIT_SIGNATURE; ERR_INPUT: not an address. *id is filled. */
+ * LIMIT_IDENTITIES_ACCOUNT, LIMIT_IDENTITY_NAME or LIMIT_SIGNATURE; ERR_INPUT: not an address.
+ * *id is filled. */
 must_use enum error directory_identity_add(struct directory *d, uint64_t account,
                                            const struct identity *i, uint32_t *id);
 /* All but id, email, may_delete. ERR_NOTFOUND. */
 must_use enum error directory_identity_change(struct directory *d, uint64_t account,
                                               const struct identity *i);
-/* ERR_AUTH: not may_delete. */
+/* ERR_AUTH: not may_delete; ERR_NOTFOUND. */
 must_use enum error directory_identity_remove(struct directory *d, uint64_t account, uint32_t id);
 /* Identities removed after `state`. ERR_AGAIN: not known that far back. */
 must_use enum error directory_identities_gone(struct directory *d, uint64_t account, uint64_t state,
@@ -44,6 +46,7 @@ struct vacation {
 };
 must_use enum error directory_vacation(struct directory *d, uint64_t account, struct arena *a,
                                        struct vacation *out);
+/* ERR_LIMIT: LIMIT_IDENTITY_NAME for the subject, LIMIT_SIGNATURE for the texts. */
 must_use enum error directory_vacation_set(struct directory *d, uint64_t account,
                                            const struct vacation *v);
 
@@ -51,6 +54,7 @@ must_use enum error directory_vacation_set(struct directory *d, uint64_t account
  * when none was set. */
 must_use enum error directory_settings(struct directory *d, uint64_t account, struct arena *a,
                                        struct slice *json);
+/* ERR_LIMIT. */
 must_use enum error directory_settings_set(struct directory *d, uint64_t account,
                                            struct slice json);
 

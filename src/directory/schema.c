@@ -56,6 +56,42 @@ static const char *const schema[] = {
     "  created INTEGER NOT NULL,"
     "  retired INTEGER NOT NULL DEFAULT 0,"
     "  PRIMARY KEY(domain, selector)) WITHOUT ROWID;",
+    /* What accounts say about themselves. A kind's state grows with each change of it. */
+    "CREATE TABLE profile_state("
+    "  account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+    "  kind INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL,"
+    "  PRIMARY KEY(account, kind)) WITHOUT ROWID;"
+    /* An identity's id is the state that it was made with: never given again. */
+    "CREATE TABLE identity("
+    "  account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+    "  id INTEGER NOT NULL,"
+    "  own INTEGER NOT NULL CHECK(own IN (0, 1))," /* made by itself */
+    "  changed INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  email TEXT NOT NULL,"
+    "  reply_to TEXT NOT NULL,"
+    "  bcc TEXT NOT NULL,"
+    "  text_signature TEXT NOT NULL,"
+    "  html_signature TEXT NOT NULL,"
+    "  PRIMARY KEY(account, id)) WITHOUT ROWID;"
+    "CREATE TABLE identity_gone("
+    "  account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+    "  state INTEGER NOT NULL,"
+    "  id INTEGER NOT NULL,"
+    "  PRIMARY KEY(account, state, id)) WITHOUT ROWID;"
+    "CREATE TABLE vacation("
+    "  account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
+    "  enabled INTEGER NOT NULL CHECK(enabled IN (0, 1)),"
+    "  begins INTEGER NOT NULL,"
+    "  ends INTEGER NOT NULL,"
+    "  subject TEXT NOT NULL,"
+    "  text TEXT NOT NULL,"
+    "  html TEXT NOT NULL);"
+    "CREATE TABLE web_settings("
+    "  account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
+    "  json TEXT NOT NULL);"
+    "CREATE INDEX alias_target ON alias(target);",
 };
 
 static const char *const statements[] = {
@@ -119,6 +155,41 @@ static const char *const statements[] = {
     [Q_PASSWORD_COUNT] = "SELECT count(*) FROM account WHERE password <> ''",
     [Q_PASSWORD_DECOY] = "SELECT password FROM account WHERE password <> '' "
                          "ORDER BY id LIMIT 1 OFFSET ?",
+    [Q_PROFILE_STATE] = "SELECT state FROM profile_state WHERE account = ? AND kind = ?",
+    [Q_PROFILE_STEP] = "INSERT INTO profile_state(account, kind, state) VALUES (?, ?, 1) "
+                       "ON CONFLICT(account, kind) DO UPDATE SET state = state + 1 "
+                       "RETURNING state",
+    [Q_IDENTITY_LIST] = "SELECT id, own, changed, name, email, reply_to, bcc, text_signature, "
+                        "html_signature FROM identity WHERE account = ? ORDER BY id",
+    /* The account's own address, and the aliases of which it is the only target. */
+    [Q_IDENTITY_OWN] =
+        "SELECT c.local || '@' || d.name, 0 AS place FROM account c JOIN domain d "
+        "ON d.id = c.domain WHERE c.id = ?1 "
+        "UNION ALL SELECT a.local || '@' || d.name, 1 FROM alias a JOIN domain d "
+        "ON d.id = a.domain WHERE a.target = (SELECT c.local || '@' || e.name FROM account c "
+        "JOIN domain e ON e.id = c.domain WHERE c.id = ?1) AND NOT EXISTS (SELECT 1 FROM alias b "
+        "WHERE b.domain = a.domain AND b.local = a.local AND b.target <> a.target) "
+        "ORDER BY 2, 1",
+    [Q_IDENTITY_ADD] = "INSERT INTO identity(account, id, own, changed, name, email, reply_to, "
+                       "bcc, text_signature, html_signature) "
+                       "VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [Q_IDENTITY_CHANGE] = "UPDATE identity SET changed = ?3, name = ?4, reply_to = ?5, bcc = ?6, "
+                          "text_signature = ?7, html_signature = ?8 "
+                          "WHERE account = ?1 AND id = ?2",
+    [Q_IDENTITY_GET] = "SELECT own FROM identity WHERE account = ? AND id = ?",
+    [Q_IDENTITY_REMOVE] = "DELETE FROM identity WHERE account = ? AND id = ?",
+    [Q_IDENTITY_GONE] = "INSERT INTO identity_gone(account, id, state) VALUES (?, ?, ?)",
+    [Q_IDENTITY_FORGET] = "DELETE FROM identity_gone WHERE account = ?1 AND state < "
+                          "(SELECT min(state) FROM (SELECT state FROM identity_gone "
+                          "WHERE account = ?1 ORDER BY state DESC LIMIT ?2))",
+    [Q_IDENTITY_GONE_LIST] = "SELECT id, state FROM identity_gone WHERE account = ? "
+                             "ORDER BY state, id",
+    [Q_VACATION_GET] = "SELECT enabled, begins, ends, subject, text, html FROM vacation "
+                       "WHERE account = ?",
+    [Q_VACATION_SET] = "INSERT OR REPLACE INTO vacation(account, enabled, begins, ends, subject, "
+                       "text, html) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [Q_WEB_SETTINGS_GET] = "SELECT json FROM web_settings WHERE account = ?",
+    [Q_WEB_SETTINGS_SET] = "INSERT OR REPLACE INTO web_settings(account, json) VALUES (?, ?)",
 };
 _Static_assert(sizeof statements / sizeof statements[0] == Q_COUNT, "a statement for each");
 
