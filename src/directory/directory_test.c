@@ -1,5 +1,5 @@
 /* Tests of domains, accounts, aliases, forwards, the check, and two processes on one database. */
-#include "directory/directory.h"
+#include "directory/internal.h"
 
 #include "base/clock.h"
 #include "base/sql.h"
