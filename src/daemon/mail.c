@@ -86,7 +86,6 @@ static void on_deliver(void *arg, const struct handover_envelope *e, struct slic
         .envid = e->envid,
         .ret = e->ret,
         .smtputf8 = e->smtputf8,
-        .eight_bit = e->eight_bit,
         .require_tls = e->require_tls,
         .trace = e->trace,
         .raw = raw,

@@ -7,6 +7,7 @@
 #include "filter/spread.h"
 #include "message/dsn.h"
 #include "message/header.h"
+#include "message/seven.h"
 #include "trust/dkim.h"
 
 enum report_action {
@@ -239,11 +240,11 @@ static struct slice prefix_of(struct run *r, const struct place *p)
 
 /* Signatures of what is put into the queue. Only what an account submits, or this server writes,
  * may relay. */
-static bool sign(struct run *r, struct buf *out)
+static bool sign(struct run *r, struct slice raw, struct buf *out)
 {
     const struct delivery_request *rq = r->rq;
     const struct signing_request sr = {
-        .raw = rq->raw, .sender = r->forward_sender, .ours = rq->may_relay, .at = rq->received};
+        .raw = raw, .sender = r->forward_sender, .ours = rq->may_relay, .at = rq->received};
     if (!r->service->signing)
         return true;
     enum error e = signing_sign(r->service->signing, &sr, out);
@@ -251,6 +252,15 @@ static bool sign(struct run *r, struct buf *out)
         log_error("delivery.unsigned", log_slice("from", rq->sender),
                   log_text("error", error_name(e)));
     return e == OK;
+}
+
+/* What is ours leaves in seven bits: nobody on its way then needs to break its signature. */
+static struct slice seven_bits(struct run *r, struct buf *out)
+{
+    struct slice raw = r->rq->raw;
+    if (!r->rq->may_relay || seven_is(raw))
+        return raw;
+    return seven_write(&r->arena, raw, out) == OK ? buf_slice(out) : raw;
 }
 
 /* The queue's body has no prefix, so what goes out is made one piece with its signatures, which
@@ -261,10 +271,12 @@ static bool make_whole(struct run *r, bool forward)
 {
     struct delivery_request *rq = r->rq;
     autobuf signatures = BUF_INIT(LIMIT_SIGNATURES * LIMIT_DKIM_FIELD);
-    if (!sign(r, &signatures))
+    autobuf seven = BUF_INIT(4 * (size_t)LIMIT_MESSAGE_SIZE);
+    struct slice raw = seven_bits(r, &seven);
+    if (!sign(r, raw, &signatures))
         return false;
-    buf_init(&r->whole, rq->raw.n + signatures.n + LIMIT_DELIVERY_TRACE);
-    if (rq->trace.n == 0 && !forward && signatures.n == 0)
+    buf_init(&r->whole, raw.n + signatures.n + LIMIT_DELIVERY_TRACE);
+    if (rq->trace.n == 0 && !forward && signatures.n == 0 && seven.n == 0)
         return true;
     buf_add(&r->whole, buf_slice(&signatures));
     if (forward && rq->n_recipients == 1) {
@@ -273,7 +285,7 @@ static bool make_whole(struct run *r, bool forward)
         buf_lit(&r->whole, "\r\n");
     }
     buf_add(&r->whole, rq->trace);
-    buf_add(&r->whole, rq->raw);
+    buf_add(&r->whole, raw);
     return !r->whole.failed;
 }
 
@@ -305,7 +317,7 @@ static bool add_entry(struct run *r, enum place_kind kind, size_t n)
         .require_tls = r->rq->require_tls,
         .tls_optional = r->tls_optional && !r->rq->require_tls,
         .smtputf8 = r->rq->smtputf8,
-        .eight_bit = r->rq->eight_bit || r->out.summary.eight_bit,
+        .eight_bit = r->out.summary.eight_bit,
         .recipients = list,
         .n_recipients = n,
     };
@@ -378,7 +390,7 @@ static bool summarise(struct run *r, bool kept)
 {
     if (kept || r->action)
         return summary_make(&r->arena, r->out.raw, r->rq->received, &r->out.summary) == OK;
-    r->out.summary.eight_bit = r->rq->eight_bit || !ascii_only(r->out.raw);
+    r->out.summary.eight_bit = !ascii_only(r->out.raw);
     return true;
 }
 

@@ -39,7 +39,7 @@ struct delivery_request {
     uint64_t sender_account; /* of submission; 0 when the message came from outside */
     struct slice sender, envid;
     uint8_t ret;
-    bool smtputf8, eight_bit, require_tls;
+    bool smtputf8, require_tls;
     bool may_relay;     /* submission: foreign recipients go to the queue; else they are NOT_OURS */
     struct slice trace; /* fields in front of raw, for everybody */
     struct slice raw;

@@ -266,6 +266,35 @@ static void what_leaves_is_signed(void **state)
     signing_free(w->service.signing);
 }
 
+/* Ours in seven bits, and the signature is of these; what passes through stays as it is. */
+static void what_leaves_has_seven_bits(void **state)
+{
+    struct world *w = *state;
+    const struct slice raw =
+        SLICE("From: anna@example.org\r\n\r\ngr\xfc\xdf dich, Ben, im Garten\r\n");
+    const struct slice to[] = {SLICE_INIT("b@remote.example")};
+    give_key(w);
+    w->service.signing = signing_new(w->directory);
+    struct delivery_recipient away = {.address = SLICE("x@remote.example")};
+    run(w, &away, 1, raw, true);
+    assert_int_equal(away.status, DELIVERY_OK);
+    struct store_body b;
+    assert_int_equal(store_queue_body(w->store, queue(w).id, &b), OK);
+    assert_true(slice_starts(b.raw, SLICE("DKIM-Signature: ")));
+    assert_true(slice_ends(b.raw, SLICE("Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                                        "gr=FC=DF dich, Ben, im Garten\r\n")));
+    /* bh= is the hash of the body that left: sha256 of its last line. */
+    assert_true(slice_find(b.raw, SLICE(" bh=H5se0M7z8mTjtubwT5qBqe/c53ioz6HWed88dTQw/+U=;")) <
+                b.raw.n);
+    store_body_free(&b);
+    assert_int_equal(directory_forward_set(w->directory, w->ben, to, 1, true), OK);
+    assert_int_equal(run_one(w, "ben@example.org", raw), DELIVERY_OK);
+    assert_int_equal(store_queue_body(w->store, queue(w).id, &b), OK);
+    assert_true(slice_ends(b.raw, raw));
+    store_body_free(&b);
+    signing_free(w->service.signing);
+}
+
 static void forwards_wait_in_the_queue(void **state)
 {
     struct world *w = *state;
@@ -720,6 +749,7 @@ int main(void)
         TEST(strangers_do_not_relay),
         TEST(users_relay_in_one_commit),
         TEST(what_leaves_is_signed),
+        TEST(what_leaves_has_seven_bits),
         TEST(forwards_wait_in_the_queue),
         TEST(forwards_name_the_address_written_to),
         TEST(bounces_of_forwards_find_home),

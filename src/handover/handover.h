@@ -46,7 +46,7 @@ struct handover_envelope {
     struct slice sender;                        /* empty: <> */
     struct slice envid;
     uint8_t ret;
-    bool smtputf8, eight_bit, require_tls;
+    bool smtputf8, require_tls;
     struct slice trace; /* the Received field edge made, put in front of the message */
     int64_t received;
     const struct handover_recipient *recipients;

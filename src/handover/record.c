@@ -3,7 +3,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 
-enum { FLAG_UTF8 = 1, FLAG_EIGHT_BIT = 2, FLAG_TLS = 4, FLAGS_ENVELOPE = 7 };
+enum { FLAG_UTF8 = 1, FLAG_TLS = 2, FLAGS_ENVELOPE = 3 };
 enum { FLAG_FIRST = 1, FLAG_LAST = 2, FLAGS_BANNED = 3 };
 
 #define STATUS_MAX HANDOVER_TOO_MANY
@@ -161,8 +161,7 @@ enum error record_read(struct slice bytes, struct record *out)
 void record_write_envelope(const struct handover_envelope *e, struct buf *out)
 {
     buf_add(out, slice_of(e->peer.b, sizeof e->peer.b));
-    buf_byte(out, (uint8_t)((e->smtputf8 ? FLAG_UTF8 : 0) | (e->eight_bit ? FLAG_EIGHT_BIT : 0) |
-                            (e->require_tls ? FLAG_TLS : 0)));
+    buf_byte(out, (uint8_t)((e->smtputf8 ? FLAG_UTF8 : 0) | (e->require_tls ? FLAG_TLS : 0)));
     buf_byte(out, e->ret);
     buf_u64(out, (uint64_t)e->received);
     buf_bytes(out, e->helo);
@@ -214,7 +213,6 @@ enum error record_read_envelope(struct arena *a, struct slice bytes, struct hand
     memcpy(e.peer.b, peer.p, sizeof e.peer.b);
     uint8_t flags = cur_u8(&c);
     e.smtputf8 = flags & FLAG_UTF8;
-    e.eight_bit = flags & FLAG_EIGHT_BIT;
     e.require_tls = flags & FLAG_TLS;
     e.ret = cur_u8(&c);
     e.received = (int64_t)cur_u64(&c);

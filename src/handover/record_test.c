@@ -43,7 +43,7 @@ static void envelope(void **state)
     assert_true(ip_eq(r.peer, e.peer));
     assert_true(slice_eq(r.helo, e.helo) && slice_eq(r.sender, e.sender));
     assert_true(slice_eq(r.trace, e.trace) && slice_eq(r.envid, e.envid));
-    assert_true(r.smtputf8 && !r.eight_bit && r.require_tls);
+    assert_true(r.smtputf8 && r.require_tls);
     assert_true(r.ret == 2 && r.received == 1795348800);
     assert_int_equal(r.n_recipients, 2);
     assert_true(slice_eq(r.recipients[0].orcpt, SLICE("rfc822;x")));

@@ -205,12 +205,14 @@ void transfer_encode_qp(struct slice in, struct buf *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t column = 0;
+    bool cut = false; /* the line begins where a longer one was cut: it must not become a boundary */
     for (size_t i = 0; i < in.n; i++) {
         uint8_t c = in.p[i];
         bool crlf = c == '\r' && i + 1 < in.n && in.p[i + 1] == '\n';
         if (crlf) {
             buf_lit(out, "\r\n");
             column = 0;
+            cut = false;
             i++;
             continue;
         }
@@ -224,6 +226,11 @@ void transfer_encode_qp(struct slice in, struct buf *out)
         if (column + width > LINE - (last ? 0 : 1)) {
             buf_lit(out, "=\r\n");
             column = 0;
+            cut = true;
+        }
+        if (column == 0 && cut && c == '-') {
+            plain = false;
+            width = 3;
         }
         if (plain) {
             buf_byte(out, c);

@@ -8,27 +8,10 @@ static void spoil(struct content *c, enum smtp_reply why)
         c->spoiled = why;
 }
 
-/* Sets eight_bit, eight bytes at a step. */
-static bool has_eight_bit(struct slice s)
-{
-    uint64_t seen = 0;
-    size_t i = 0;
-    for (; s.n - i >= 8; i += 8) {
-        uint64_t word;
-        memcpy(&word, s.p + i, 8);
-        seen |= word;
-    }
-    for (; i < s.n; i++)
-        seen |= s.p[i];
-    return (seen & UINT64_C(0x8080808080808080)) != 0;
-}
-
 static void look_over(struct content *c, struct slice in)
 {
     if (slice_has(in, 0))
         spoil(c, REPLY_NUL);
-    if (!c->eight_bit && has_eight_bit(in))
-        c->eight_bit = true;
 }
 
 static void count_line(struct content *c, size_t n)

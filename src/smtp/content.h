@@ -14,7 +14,6 @@ struct content {
     enum smtp_reply spoiled; /* REPLY_NONE while the content is good; the first finding counts */
     bool mid_line;           /* the byte before was not the LF of a CRLF */
     bool after_cr;           /* chunks only: the byte before was a CR */
-    bool eight_bit;          /* a byte over 127 was seen */
     bool ended;              /* DATA: CRLF.CRLF was taken */
     uint64_t line;           /* bytes of the current line so far */
     uint64_t taken;          /* bytes taken off the wire, dots and all */

@@ -128,16 +128,6 @@ static void long_lines(void **state)
     mem_free(line);
 }
 
-static void eight_bit(void **state)
-{
-    struct content c = {0};
-    autobuf out = BUF_INIT(1000);
-    content_data(&c, SLICE("only seven bits here\r\n"), collect, &out);
-    assert_false(c.eight_bit);
-    content_data(&c, SLICE("and here \xc3\xa4\r\n"), collect, &out);
-    assert_true(c.eight_bit);
-}
-
 /* The value of a key in the one-pair-a-line JSON of the test data. */
 static bool json_value(struct slice line, struct slice key, struct slice *out)
 {
@@ -214,7 +204,6 @@ int main(void)
         cmocka_unit_test(data),
         cmocka_unit_test(chunks),
         cmocka_unit_test(long_lines),
-        cmocka_unit_test(eight_bit),
         cmocka_unit_test(nothing_smuggles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,6 @@ static enum smtp_reply message(struct smtp_session *s)
         .envid = t->mail.envid,
         .ret = t->mail.ret,
         .smtputf8 = t->mail.smtputf8,
-        .eight_bit = t->mail.body == BODY_8BITMIME || s->in.content.eight_bit,
         .require_tls = t->mail.require_tls,
         .trace = buf_slice(&field),
         .received = now,

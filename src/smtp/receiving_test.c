@@ -17,7 +17,7 @@ struct world {
     struct buf raw, trace;
     char sender[400];
     size_t recipients;
-    bool smtputf8, eight_bit, require_tls;
+    bool smtputf8, require_tls;
     uint8_t ret, notify;
     char orcpt[100], envid[100];
     enum handover_status verdict;
@@ -65,7 +65,6 @@ static void deliver(void *arg, const struct handover_envelope *e, struct slice r
     w->notify = e->recipients[0].notify;
     w->recipients = e->n_recipients;
     w->smtputf8 = e->smtputf8;
-    w->eight_bit = e->eight_bit;
     w->require_tls = e->require_tls;
     w->ret = e->ret;
     for (size_t i = 0; i < e->n_recipients; i++)
@@ -258,7 +257,7 @@ static void parameters_arrive(void **state)
     say(&c, "DATA", "354 ");
     put_bytes(&c, SLICE("x\r\n.\r\n"));
     expect(&c, "250 2.0.0");
-    assert_true(w->smtputf8 && w->eight_bit && !w->require_tls);
+    assert_true(w->smtputf8 && !w->require_tls);
     assert_true(w->ret == 1 && w->notify == 1);
     assert_string_equal(w->envid, "e1");
     assert_string_equal(w->orcpt, "rfc822;o+40x.example");

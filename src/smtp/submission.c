@@ -253,7 +253,6 @@ static enum smtp_reply deliver(struct smtp_session *s, struct slice raw, int64_t
         .envid = t->mail.envid,
         .ret = t->mail.ret,
         .smtputf8 = t->mail.smtputf8,
-        .eight_bit = t->mail.body == BODY_8BITMIME || s->in.content.eight_bit,
         .require_tls = t->mail.require_tls,
         .may_relay = true,
         .raw = raw,

@@ -1,4 +1,5 @@
 """The servers that mail is for, good and bad: where it goes, what is tried again, and what comes back."""
+import quopri
 import time
 
 import pytest
@@ -174,19 +175,24 @@ def test_large_and_eight_bit(world):
     world.send(to("plain"), text=text, mail_options=["BODY=8BITMIME"])
     world.delivered(to("plain"))
     sender, _, raw, _ = world.sinks["plain"].mails[-1]
-    assert "BODY=8BITMIME" in sender
-    assert raw.endswith(text.split(b"\r\n\r\n", 1)[1])
+    assert "BODY=" not in sender and b"\r\nContent-Transfer-Encoding: quoted-printable\r\n" in raw
+    assert quopri.decodestring(raw.split(b"\r\n\r\n", 1)[1]) == text.split(b"\r\n\r\n", 1)[1]
 
 
-def test_eight_bit_for_a_server_that_has_it_not(world):
-    """Sent as it is, as everybody does: nothing is recoded under its signature."""
-    text = message("8bit", to("old"), "anna@example.org", body="Grüße\r\n").replace(
+def test_eight_bit_leaves_as_seven(world):
+    """Recoded before it is signed; what its author signed is left alone, also for a server that has no 8BITMIME."""
+    text = message("8bit", to("old"), "anna@example.org", body="Viele Grüße aus dem Garten\r\n").replace(
         b"\r\n\r\n", b"\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
         b"Content-Transfer-Encoding: 8bit\r\n\r\n", 1)
     world.send(to("old"), text=text, mail_options=["BODY=8BITMIME"])
     world.delivered(to("old"))
     sender, _, raw, _ = world.sinks["old"].mails[0]
-    assert "BODY=" not in sender and raw.endswith("\r\n\r\nGrüße\r\n".encode())
+    assert "BODY=" not in sender and raw.endswith(b"\r\n\r\nViele Gr=C3=BC=C3=9Fe aus dem Garten\r\n")
+    text = text.replace(b"From: ", b"DKIM-Signature: v=1\r\nFrom: ", 1)
+    world.send(to("old"), text=text, mail_options=["BODY=8BITMIME"])
+    wait_for(lambda: len(world.sinks["old"].mails) == 2, 15, "the second message")
+    sender, _, raw, _ = world.sinks["old"].mails[1]
+    assert "BODY=" not in sender and raw.endswith("\r\n\r\nViele Grüße aus dem Garten\r\n".encode())
 
 
 def test_too_large_for_the_other_side_is_known_before_it_is_sent(world):
