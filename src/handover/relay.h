@@ -12,6 +12,10 @@
 enum relay_kind {
     RELAY_SMTP,
     RELAY_HTTPS, /* a TLS report to an https: address (RFC 8460 5.4); the body alone is sent */
+    /* Nothing is sent: how would it travel? DELIVERED says that it would, to `host`, with at least
+     * `security` (CLEAR: encrypted only if the other side offers it); else the problem says why
+     * not. */
+    RELAY_LOOK,
 };
 
 struct relay_recipient {

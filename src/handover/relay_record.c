@@ -203,7 +203,7 @@ enum error relay_read_request(struct arena *a, struct slice bytes, struct relay_
 {
     struct cursor c = cur_of(bytes);
     struct relay_request r = {.id = cur_u64(&c)};
-    r.kind = (enum relay_kind)read_below(&c, RELAY_HTTPS + 1);
+    r.kind = (enum relay_kind)read_below(&c, RELAY_LOOK + 1);
     r.domain = cur_bytes(&c, (uint32_t)domain_max(r.kind));
     r.host = cur_bytes(&c, DOMAIN_MAX);
     r.port = (uint16_t)read_most(&c, UINT16_MAX);

@@ -56,6 +56,10 @@ struct failure {
     struct slice text;
     bool permanent;
 };
+/* plan.c: RELAY_LOOK. */
+void plan_answer(const struct outbound_options *o, const struct relay_request *rq, struct arena *a,
+                 struct relay_result *out);
+
 /* send_outcome.c: failures to outcomes. */
 void failure_outcome(const struct failure *f, struct relay_outcome_of *out);
 /* Is `b` more worth telling than `a`? A broken security outdoes what may be mere chance. */

@@ -1,6 +1,7 @@
 /* What `queue policy` shows: the decisions of sending, without a connection. */
 #include "base/clock.h"
 #include "net/https.h"
+#include "outbound/outbound_private.h"
 #include "outbound/test_world.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,6 +90,49 @@ static void plans(void **state)
     }
 }
 
+/* A look in a program's words: nobody is connected to. */
+static void looks(void **state)
+{
+    static const struct {
+        const char *domain, *policy;
+        enum relay_outcome outcome;
+        enum problem problem;
+        enum security security;
+    } cases[] = {
+        {"good.test", "", RELAY_DELIVERED, 0, SECURITY_DANE},
+        {"plain.test", "", RELAY_DELIVERED, 0, SECURITY_CLEAR},
+        {"plain.test", ENFORCE, RELAY_DELIVERED, 0, SECURITY_MTA_STS},
+        {"null.good.test", "", RELAY_TEMPORARY, PROBLEM_NULL_MX, SECURITY_NONE},
+        {"dead.test", "", RELAY_TEMPORARY, PROBLEM_DNS, SECURITY_NONE},
+    };
+    static const struct relay_recipient to[] = {{.address = SLICE_INIT("a")},
+                                                {.address = SLICE_INIT("b")}};
+    if (!test_nsd_installed())
+        skip();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        autoarena a;
+        arena_init(&a, 1 << 20);
+        struct relay_result r;
+        struct relay_request rq = {
+            .kind = RELAY_LOOK,
+            .domain = slice_str(cases[i].domain),
+            .port = 25,
+            .clear_allowed = true,
+            .sts = {.id = SLICE("1"),
+                    .policy = slice_str(cases[i].policy),
+                    .expires = clock_wall() + 80000},
+            .recipient = to,
+            .n_recipients = 2,
+        };
+        print_message("%s\n", cases[i].domain);
+        plan_answer(&world.o, &rq, &a, &r);
+        assert_int_equal(r.n_recipients, 2);
+        assert_int_equal(r.recipient[1].outcome, cases[i].outcome);
+        assert_int_equal(r.recipient[1].problem, cases[i].problem);
+        assert_int_equal(r.security, cases[i].security);
+    }
+}
+
 /* What has no room is an error, not a plan with less in it. */
 static void memory_that_runs_out(void **state)
 {
@@ -106,7 +150,7 @@ static void memory_that_runs_out(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(plans),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(plans), cmocka_unit_test(looks),
                                        cmocka_unit_test(memory_that_runs_out)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

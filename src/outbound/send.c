@@ -539,6 +539,10 @@ void send_message(const struct assignment *x, struct arena *a, struct relay_resu
         send_nothing(rq, PROBLEM_BUSY, a, out);
         return;
     }
+    if (rq->kind == RELAY_LOOK) {
+        plan_answer(x->o, rq, a, out);
+        return;
+    }
     *out = (struct relay_result){.recipient = s->outcome, .n_recipients = rq->n_recipients};
     s->pool = x->pool;
     s->o = x->o;
