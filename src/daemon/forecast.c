@@ -103,8 +103,8 @@ bool forecast_relayed(struct forecasts *f, void *token, const struct relay_resul
     struct asked *q = token;
     pthread_mutex_lock(&f->lock);
     q->travel = of_result(r);
-    if (r)
-        (void)slice_cstr(r->host, q->host, sizeof q->host);
+    if (r && slice_cstr(r->host, q->host, sizeof q->host))
+        q->host[0] = 0;
     /* Whoever asked may have gone: then the place is free from now on. */
     if (q->done)
         q->used = false;

@@ -17,6 +17,7 @@ struct outgoing {
     struct providers *providers;
     struct memory *memory;
     struct queue *queue;
+    struct forecasts *forecasts;
     pthread_mutex_t handing;          /* held while a message is handed over, and for: */
     struct handover_server *handover; /* NULL: nobody is to be handed anything */
     struct queue_transport *transports;
@@ -153,6 +154,18 @@ enum error outgoing_open(struct outgoing *o, const struct delivery_service *deli
         .tell = tell,
         .arg = o,
     };
+    const struct forecast_options forecast = {
+        .directory = delivery->directory,
+        .memory = o->memory,
+        .providers = o->providers,
+        .transports = o->transports,
+        .n_transports = o->n_transports,
+        .port = (uint16_t)c->sending_port,
+        .clear_allowed = c->clear_text,
+        .send = send_relay,
+        .arg = o,
+    };
+    o->forecasts = forecasts_new(&forecast);
     return queue_new(&options, &o->queue);
 }
 
@@ -176,7 +189,14 @@ void outgoing_stop(struct outgoing *o)
 
 void outgoing_relayed(struct outgoing *o, void *token, const struct relay_result *r)
 {
-    queue_relayed(o->queue, token, r);
+    if (!forecast_relayed(o->forecasts, token, r))
+        queue_relayed(o->queue, token, r);
+}
+
+enum jmap_travel outgoing_forecast(void *arg, struct slice address, char host[256])
+{
+    struct outgoing *o = arg;
+    return forecast_ask(o->forecasts, address, host);
 }
 
 void outgoing_health(struct outgoing *o, bool validates, struct slice text)
@@ -247,6 +267,7 @@ void outgoing_free(struct outgoing *o, int grace_ms)
         return;
     if (o->queue)
         queue_free(o->queue, grace_ms);
+    forecasts_free(o->forecasts);
     if (o->memory)
         memory_close(o->memory);
     mem_wipe(o->password, sizeof o->password);

@@ -4,6 +4,7 @@
 #define DEPESCHE_DAEMON_OUTGOING_H
 
 #include "config/config.h"
+#include "daemon/forecast.h"
 #include "filter/delivery.h"
 #include "handover/handover.h"
 #include "queue/queue.h"
@@ -30,6 +31,10 @@ void outgoing_relayed(struct outgoing *o, void *token, const struct relay_result
 void outgoing_health(struct outgoing *o, bool validates, struct slice text);
 /* House-keeping, about every minute, on a worker. */
 void outgoing_tend(struct outgoing *o);
+
+/* How mail would reach this address; for jmap_service.forecast, with the outgoing as `arg`. Blocks,
+ * at most LIMIT_FORECAST_MS. */
+enum jmap_travel outgoing_forecast(void *arg, struct slice address, char host[256]);
 
 /* What commands ask: see config/control.h. */
 must_use enum error outgoing_command(struct outgoing *o, struct slice request, struct buf *answer);
