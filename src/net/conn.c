@@ -134,7 +134,7 @@ void conn_shed(struct conn *c)
             c->in_at = 0;
         }
     }
-    if (c->out.p) {
+    if (c->out.p && !c->stalled) {
         if (w->spare_out.p || c->out.cap > LIMIT_WRITE_CHUNK)
             buf_free(&c->out);
         else
@@ -175,6 +175,7 @@ void conn_flush(struct conn *c)
 {
     output_send(c, buf_slice(&c->out));
     buf_reset(&c->out);
+    c->stalled = false;
 }
 
 void conn_write(struct conn *c, struct slice s)
@@ -201,6 +202,42 @@ void conn_write(struct conn *c, struct slice s)
         if (c->out.n >= LIMIT_WRITE_CHUNK)
             conn_flush(c);
     }
+}
+
+/* What could not be sent at once is taken up again from here. */
+void conn_resume(struct conn *c)
+{
+    size_t taken = 0;
+    enum error e = stream_offer(c, buf_slice(&c->out), &taken);
+    buf_drop(&c->out, taken);
+    c->stalled = e == ERR_AGAIN;
+    if (e != OK && e != ERR_AGAIN)
+        c->broken = true;
+}
+
+void conn_send(struct conn *c, struct slice s)
+{
+    if (c->broken || s.n == 0)
+        return;
+    if (c->phase == PHASE_HANDSHAKE || c->stalled || s.n > LIMIT_INPUT_BUFFER)
+        bug("%s sends what cannot be sent now", c->listener->o.protocol->name);
+    size_t taken = 0;
+    if (c->out.n == 0) {
+        enum error e = stream_offer(c, s, &taken);
+        if (e == OK)
+            return;
+        c->stalled = e == ERR_AGAIN;
+        c->broken = !c->stalled;
+    }
+    output_begin(c);
+    buf_add(&c->out, slice_from(s, taken));
+    if (!c->stalled && !c->broken)
+        conn_resume(c);
+}
+
+bool conn_stalled(const struct conn *c)
+{
+    return c->stalled;
 }
 
 void conn_printf(struct conn *c, const char *format, ...)
@@ -294,4 +331,13 @@ struct slice conn_tls_cipher(const struct conn *c)
 {
     const SSL_CIPHER *cipher = c->ssl ? SSL_get_current_cipher(c->ssl) : NULL;
     return cipher ? slice_str(SSL_CIPHER_standard_name(cipher)) : SLICE("");
+}
+
+struct slice conn_alpn(const struct conn *c)
+{
+    const unsigned char *p = NULL;
+    unsigned n = 0;
+    if (c->ssl)
+        SSL_get0_alpn_selected(c->ssl, &p, &n);
+    return slice_of(p, n);
 }

@@ -66,6 +66,16 @@ static enum after turn_input(struct conn *c)
     return PARK;
 }
 
+/* There may be room for what the peer did not take before. */
+static enum after turn_output(struct conn *c)
+{
+    const struct protocol *p = c->listener->o.protocol;
+    conn_resume(c);
+    if (c->broken || c->stalled || !p->writable)
+        return after_broken(c, PARK);
+    return after_broken(c, p->writable(c));
+}
+
 static enum after turn_timer(struct conn *c)
 {
     const struct protocol *p = c->listener->o.protocol;
@@ -99,13 +109,15 @@ static enum after turn(struct conn *c, uint32_t why)
     if (c->phase == PHASE_NEW)
         a = turn_new(c);
     if (why & OWN_INPUT)
-        c->armed = false;
+        c->armed = c->armed_out = false;
     if (why & OWN_WAKE)
         c->wake_kept = true;
     if (a == PARK && c->phase == PHASE_HANDSHAKE && (why & OWN_INPUT)) {
         a = turn_handshake(c);
         why &= ~OWN_INPUT; /* that was it; more of it makes epoll report again */
     }
+    if (a == PARK && c->stalled && (why & OWN_INPUT))
+        a = turn_output(c);
     if (a == PARK && c->phase == PHASE_OPEN && ((why & OWN_INPUT) || c->more))
         a = turn_input(c);
     if (a == PARK && c->phase == PHASE_OPEN && c->wake_kept) {
@@ -122,10 +134,11 @@ static enum after turn(struct conn *c, uint32_t why)
 
 static bool arm(struct conn *c)
 {
-    if (c->armed)
+    if (c->armed && (c->armed_out || !c->stalled))
         return true;
     struct epoll_event e = {
-        .events = EPOLLRDHUP | EPOLLONESHOT | (c->want_write ? EPOLLOUT : EPOLLIN),
+        .events = EPOLLRDHUP | EPOLLONESHOT | (c->want_write ? EPOLLOUT : EPOLLIN) |
+                  (c->stalled ? EPOLLOUT : 0),
         .data.u64 = slot_name(c),
     };
     int op = c->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -134,15 +147,18 @@ static bool arm(struct conn *c)
         return false;
     }
     c->registered = c->armed = true;
+    c->armed_out = c->stalled;
     return true;
 }
 
 void end_conn(struct conn *c)
 {
     struct runtime *rt = c->listener->rt;
-    if (c->opened && c->phase == PHASE_OPEN && !c->broken)
+    bool polite = !c->broken && !c->stalled;
+    if (c->opened && c->phase == PHASE_OPEN && polite)
         conn_flush(c);
-    bool polite = !c->broken;
+    polite = polite && !c->broken;
+    c->stalled = false;
     if (c->opened && c->listener->o.protocol->close) {
         /* Whatever close() may try to say has nowhere to go. */
         c->broken = true;
@@ -166,7 +182,7 @@ void run_conn(struct worker *w, struct conn *c)
     c->worker = w;
     for (;;) {
         enum after a = turn(c, own_take(c));
-        if (a == PARK && c->phase == PHASE_OPEN)
+        if (a == PARK && c->phase == PHASE_OPEN && !c->stalled)
             conn_flush(c);
         if (a == CLOSE || c->broken) {
             end_conn(c);

@@ -49,6 +49,11 @@ struct protocol {
     enum after (*stopping)(struct conn *c);
     /* Frees the session. The peer may be gone already; nothing can be written any more. */
     void (*close)(struct conn *c);
+    /* The names for ALPN (RFC 7301) that it speaks, ours first, each after its length byte:
+     * SLICE_INIT("\x02h2"). A client that offers only others is refused. Empty: ALPN is ignored. */
+    struct slice alpn;
+    /* All that conn_send() had left behind is with the peer's system now. NULL: nothing to do. */
+    enum after (*writable)(struct conn *c);
 };
 
 struct listener_options {
@@ -131,6 +136,13 @@ void conn_printf(struct conn *c, const char *format, ...) printf_like(2, 3);
 void conn_flush(struct conn *c);
 bool conn_broken(const struct conn *c);
 
+/* For answers of any size, without a worker waiting for the peer: sends what the peer takes now. A
+ * rest (of at most LIMIT_INPUT_BUFFER bytes, what a call may bring) stays here, and the connection
+ * is stalled: return PARK, write nothing more until writable() is called, and set a deadline. To
+ * CLOSE a stalled connection drops the rest. */
+void conn_send(struct conn *c, struct slice s);
+bool conn_stalled(const struct conn *c);
+
 /* Milliseconds from now until timeout(); replaces the one before; 0: none. Cheap enough for every
  * command. During a handshake LIMIT_HANDSHAKE_MS counts and this one is kept for afterwards. */
 void conn_deadline(struct conn *c, int ms);
@@ -145,6 +157,8 @@ bool conn_tls(const struct conn *c);
  * lives. */
 struct slice conn_tls_version(const struct conn *c);
 struct slice conn_tls_cipher(const struct conn *c);
+/* The protocol that was agreed on by ALPN, as "h2"; empty without one. Valid while c lives. */
+struct slice conn_alpn(const struct conn *c);
 
 /* --- Waking, for everybody --- */
 

@@ -92,6 +92,8 @@ struct conn {
     bool opened, broken, eof;
     bool registered; /* epoll knows the descriptor */
     bool armed;      /* and will report it */
+    bool armed_out;  /* and also that there is room to write */
+    bool stalled;    /* `out` holds a rest of conn_send(), not to be waited for */
     bool want_write; /* the handshake waits for room to write */
     bool more;       /* the last read left something behind, surely or maybe */
     bool wake_kept;  /* woken during a handshake */
@@ -273,6 +275,9 @@ must_use enum error stream_handshake(struct conn *c);
 must_use enum error stream_read(struct conn *c, uint8_t *room, size_t size, size_t *n);
 /* Writes all, waiting at most LIMIT_WRITE_MS for each LIMIT_WRITE_CHUNK. */
 must_use enum error stream_write(struct conn *c, struct slice s);
+/* Writes what is taken without waiting; `*taken` is set always. ERR_AGAIN: not all was, the rest
+ * must be the beginning of the next call. */
+must_use enum error stream_offer(struct conn *c, struct slice s, size_t *taken);
 /* Ends the stream; with `polite` the peer gets a close_notify, and what it still sent is read away
  * so that the kernel does not answer with a reset that could destroy our last words. */
 void stream_close(struct conn *c, bool polite);
@@ -283,6 +288,8 @@ void stream_close(struct conn *c, bool polite);
 must_use enum error conn_fill(struct conn *c);
 /* Gives buffers back to the worker before parking; keeps unconsumed input in a small one. */
 void conn_shed(struct conn *c);
+/* Goes on with the rest of conn_send(). */
+void conn_resume(struct conn *c);
 
 /* --- waker.c --- */
 

@@ -71,7 +71,8 @@ static void slot_clear(struct conn *c)
     c->peer = (struct ip){{0}};
     c->phase = PHASE_NEW;
     c->counted = c->opened = c->broken = c->eof = false;
-    c->registered = c->armed = c->want_write = c->more = c->wake_kept = false;
+    c->registered = c->armed = c->armed_out = c->stalled = c->want_write = c->more = c->wake_kept =
+        false;
 }
 
 void slot_give(struct runtime *rt, struct conn *c)

@@ -113,6 +113,8 @@ enum error stream_tls(struct conn *c)
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
+    if (c->listener->o.protocol->alpn.n)
+        tls_session_alpn(ssl, &c->listener->o.protocol->alpn);
     c->ssl = ssl;
     return OK;
 }
@@ -262,6 +264,22 @@ enum error stream_write(struct conn *c, struct slice s)
             since = 0;
             until = 0;
         }
+    }
+    return OK;
+}
+
+enum error stream_offer(struct conn *c, struct slice s, size_t *taken)
+{
+    *taken = 0;
+    while (s.n > 0) {
+        struct slice piece = c->ssl ? slice_sub(s, 0, LIMIT_WRITE_CHUNK) : s;
+        size_t sent = 0;
+        short events = 0;
+        enum error e = write_some(c, piece, &sent, &events);
+        if (e != OK)
+            return e;
+        s = slice_from(s, sent);
+        *taken += sent;
     }
     return OK;
 }

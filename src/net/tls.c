@@ -230,6 +230,29 @@ static int on_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* RFC 7301 section 3.2: our order counts, and a client that speaks only something else must not be
+ * let in, lest it be tricked into talking to the wrong service. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
+                   const unsigned char *offered, unsigned n, void *arg)
+{
+    const struct slice *names = SSL_get_app_data(ssl);
+    if (!names)
+        return SSL_TLSEXT_ERR_NOACK;
+    unsigned char *found = NULL;
+    if (SSL_select_next_proto(&found, out_n, names->p, (unsigned)names->n, offered, n) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = found;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+void tls_session_alpn(struct ssl_st *ssl, const struct slice *names)
+{
+    void *p;
+    memcpy(&p, &names, sizeof p); /* OpenSSL keeps it without const */
+    SSL_set_app_data(ssl, p);
+}
+
 bool tls_profile_apply(SSL_CTX *ctx, enum tls_profile profile)
 {
     const struct profile *p = &PROFILES[profile];
@@ -267,6 +290,7 @@ SSL_CTX *tls_context_new(struct tls_server *t)
     SSL_CTX_set_app_data(ctx, t);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, t);
+    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     if (t->audience == TLS_FOR_USERS)
         SSL_CTX_set_client_hello_cb(ctx, on_client_hello, t);
     return ctx;

@@ -45,6 +45,9 @@ must_use enum error tls_server_reload(struct tls_server *t, const struct tls_ide
                                       size_t n, char *why, size_t why_size);
 /* A new server-side SSL object; the caller frees it. NULL only when memory is short. */
 struct ssl_st *tls_server_session(struct tls_server *t);
+/* Before the handshake: the names that may be agreed on by ALPN, as struct protocol has them; they
+ * must stay as long as the session. */
+void tls_session_alpn(struct ssl_st *ssl, const struct slice *names);
 /* Rotates ticket keys when they are a day old; called hourly by the owner. Thread-safe. */
 void tls_server_rotate(struct tls_server *t);
 /* After the last session of it is freed. */
