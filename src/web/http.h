@@ -61,6 +61,8 @@ struct ip http_client(const struct http_exchange *x);
 bool http_is_tls(const struct http_exchange *x);
 /* Does the user read German? By the query's lang=de|en, the cookie "lang", else Accept-Language. */
 bool http_in_german(struct http_exchange *x);
+/* Does Accept-Encoding allow this content coding: "br", "gzip"? */
+bool http_accepts(const struct http_exchange *x, const char *coding);
 struct arena *http_arena(struct http_exchange *x); /* LIMIT_HTTP_ARENA, gone with the exchange */
 void *http_service(const struct http_exchange *x);
 
