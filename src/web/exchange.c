@@ -103,7 +103,8 @@ void exchange_begin(struct http_exchange *x)
         return;
     }
     x->handler = l->routes.find(l->service, x);
-    x->handler->begin(x);
+    if (x->handler->begin)
+        x->handler->begin(x);
     body_check(x);
 }
 

@@ -8,7 +8,9 @@
  *   begin(x)   the head is there. Says what is to become of the body: http_take_body() collects it,
  *              http_stream_body() passes it on piece by piece; neither: there must be none (413).
  *              May answer at once: what comes of the body is then thrown away.
- *   finish(x)  the whole body is there; must answer, unless begin() did.
+ *   finish(x)  the whole body is there; must answer. Not called when begin() did.
+ *
+ * Either may be NULL when the other answers.
  *
  * The route is chosen in routes.c by host and path. Paths have been checked and percent-decoded
  * before: no NUL, no "..", no "//", no encoded '/', valid UTF-8; others are 400.
