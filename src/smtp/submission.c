@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "smtp/compose.h"
-#include "smtp/sending_limit.h"
 #include "smtp/session.h"
+#include "smtp/submit.h"
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -210,26 +210,12 @@ static void announce(struct smtp_session *s)
 static bool may_send_as(void *arg, struct slice address)
 {
     const struct smtp_session *s = arg;
-    return directory_may_send_as(service(s)->delivery.directory, s->account->id, address);
+    return submit_may_send_as(service(s), s->account, address);
 }
 
 static enum smtp_reply mail(struct smtp_session *s, const struct smtp_command *c)
 {
-    struct account now;
-    enum error e = directory_account_get(service(s)->delivery.directory, s->account->id, &now);
-    if (e != OK)
-        return e == ERR_NOTFOUND ? REPLY_REVOKED : REPLY_TEMPORARY;
-    enum smtp_reply r = REPLY_NONE;
-    if (now.state != ACCOUNT_ACTIVE)
-        r = REPLY_NO_SEND;
-    else if (c->path.n == 0)
-        r = REPLY_NO_NULL_SENDER;
-    else if (!may_send_as(s, c->path))
-        r = REPLY_NOT_YOUR_SENDER;
-    if (r != REPLY_NONE)
-        log_info("smtp.sender-refused", log_text("user", s->account->address),
-                 log_slice("from", c->path), log_text("reason", smtp_reply(r)->text));
-    return r;
+    return submit_sender(service(s), s->account, c->path);
 }
 
 static enum smtp_reply rcpt(struct smtp_session *s, struct slice address)
@@ -247,30 +233,19 @@ static enum smtp_reply deliver(struct smtp_session *s, struct slice raw, int64_t
         to[i] = (struct delivery_recipient){.address = t->recipients[i].address,
                                             .orcpt = t->recipients[i].orcpt,
                                             .notify = t->recipients[i].notify};
-    struct delivery_request rq = {
-        .sender_account = s->account->id,
+    const struct submit_letter letter = {
+        .account = s->account,
         .sender = t->sender,
         .envid = t->mail.envid,
         .ret = t->mail.ret,
         .smtputf8 = t->mail.smtputf8,
         .require_tls = t->mail.require_tls,
-        .may_relay = true,
         .raw = raw,
-        .received = now,
-        .recipients = to,
-        .n_recipients = n,
+        .now = now,
+        .to = to,
+        .n = n,
     };
-    enum smtp_reply limit = sending_limit(service(s), s->account, to, n, now);
-    if (limit != REPLY_NONE) {
-        mem_free(to);
-        return limit;
-    }
-    delivery_run(&service(s)->delivery, &rq);
-    enum smtp_reply *each = mem_array(n, sizeof *each);
-    for (size_t i = 0; i < n; i++)
-        each[i] = smtp_reply_of_delivery(to[i].status);
-    enum smtp_reply r = smtp_reply_of_all(each, n);
-    mem_free(each);
+    enum smtp_reply r = submit_deliver(service(s), &letter);
     mem_free(to);
     return r;
 }

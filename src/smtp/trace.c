@@ -6,6 +6,10 @@
 static void put_protocol(const struct trace *t, struct buf *out)
 {
     bool tls = t->tls_version.n > 0;
+    if (t->http) { /* as other webmails say */
+        buf_lit(out, "HTTP");
+        return;
+    }
     buf_str(out, t->smtputf8 ? "UTF8SMTP" : t->extended ? "ESMTP" : "SMTP");
     /* HELO has no STARTTLS, so "SMTPS" cannot be. */
     if (tls && (t->extended || t->smtputf8))

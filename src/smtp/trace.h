@@ -7,6 +7,7 @@
 
 struct trace {
     bool submission; /* says nothing about the client: no "from", ESMTPSA */
+    bool http;       /* it came by JMAP */
     struct slice helo;
     struct ip peer;
     const char *host;
