@@ -487,6 +487,8 @@ static void publish_account(struct account *a)
         return;
     a->version++;
     a->pub_modseq = a->work.modseq;
+    a->pub_next_email = a->work.next_email;
+    a->pub_next_mailbox = a->work.next_mailbox;
     drop_list(a);
     if (!a->pub_ok || a->structure_changed) {
         pub_rebuild(a, &a->work);
@@ -592,6 +594,9 @@ void work_publish(struct shard *sh, bool ok)
     }
     sh->n_touched = 0;
     sh->n_delta = 0;
+    if (sh->publish_waited)
+        pthread_cond_broadcast(&sh->loaded);
+    sh->publish_waited = false;
     pthread_mutex_unlock(&sh->lock);
     if (sh->cap_delta > (size_t)LIMIT_TXN_ROWS * 4) {
         mem_free(sh->delta);
@@ -623,6 +628,8 @@ enum error account_published(struct account *a)
         pthread_mutex_lock(&sh->lock);
         if (e == OK && (!a->pub_ok || beside) && version == a->version) {
             a->pub_modseq = private.work.modseq;
+            a->pub_next_email = private.work.next_email;
+            a->pub_next_mailbox = private.work.next_mailbox;
             drop_list(a);
             drop_keywords(a);
             a->keywords = keywords_make(&private.work);
@@ -641,6 +648,7 @@ enum error account_published(struct account *a)
 static void account_free(struct account *a)
 {
     work_clear(a);
+    account_drop_view(a);
     for (size_t i = 0; i < a->n_pub; i++)
         pub_box_free(&a->pub[i]);
     mem_free(a->pub);
@@ -652,6 +660,8 @@ static void account_free(struct account *a)
 /* Snapshots that only this memory holds go; who watches an account need not look into all of it. */
 static void snapshots_tend(struct account *a, int64_t now_ms)
 {
+    if (a->view != NULL && now_ms - a->view_used_ms >= LIMIT_ACCOUNT_IDLE_MS)
+        account_drop_view(a);
     for (size_t i = 0; i < a->n_pub; i++) {
         struct pub_box *p = &a->pub[i];
         if (p->snap == NULL || now_ms - p->snap_used_ms < LIMIT_ACCOUNT_IDLE_MS ||

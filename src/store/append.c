@@ -39,6 +39,7 @@ enum error message_insert(struct shard *sh, struct account *a, struct box *b,
     bind_i(st, 9, m->zone);
     bind_i(st, 10, clock_wall());
     bind_i(st, 11, m->sent);
+    bind_i(st, 12, m->has_attachment ? MESSAGE_HAS_ATTACHMENT : 0);
     if ((e = txn_run(sh, st)) != OK)
         return e;
     if ((st = index_use(&sh->w, ST_META_ADD)) == NULL)
@@ -130,9 +131,10 @@ enum error store_append(struct store *s, uint64_t account, uint32_t mailbox,
         meta_encode(&m[i].summary, SLICE(""), &meta[i]);
         if (e == OK)
             e = buf_check(&meta[i]);
-        j.made[i] = (struct new_message){
-            &j.job.bodies[i],   buf_slice(&meta[i]), &keys[i],         (uint32_t)m[i].raw.n,
-            m[i].internal_date, m[i].internal_zone,  m[i].summary.sent};
+        j.made[i] = (struct new_message){&j.job.bodies[i],   buf_slice(&meta[i]),
+                                         &keys[i],           (uint32_t)m[i].raw.n,
+                                         m[i].internal_date, m[i].internal_zone,
+                                         m[i].summary.sent,  m[i].summary.has_attachment};
     }
     if (e == OK)
         e = job_do(store_shard(s, account), &j.job);

@@ -78,7 +78,7 @@ static enum error run_recount(struct shard *sh, struct job *job)
         b->m.uid_next = last + 1;
     if (modseq > a->work.modseq)
         a->work.modseq = modseq;
-    work_touch(b, modseq > b->m.modseq ? modseq : b->m.modseq);
+    work_touch(b, work_step(a));
     return OK;
 }
 
@@ -199,6 +199,12 @@ static enum error check_references(struct check *c)
     st = index_use(&c->r->x, ST_QUEUE_ASTRAY);
     while (index_row(&c->r->x, st, &e) == 1)
         say(c, false, "queue entry %llx: its message is missing, or kept though it is finished",
+            (unsigned long long)col_u(st, 0));
+    if (e != OK)
+        return e;
+    st = index_use(&c->r->x, ST_SUBMISSION_ASTRAY);
+    while (index_row(&c->r->x, st, &e) == 1)
+        say(c, false, "submission %llu: its message is missing, or kept though it is settled",
             (unsigned long long)col_u(st, 0));
     if (e != OK)
         return e;

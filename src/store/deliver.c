@@ -46,8 +46,9 @@ static enum error deliver_one(struct shard *sh, struct deliver_job *j, size_t k)
     /* Mail is not lost for want of a keyword: one that finds no room is left out. */
     if ((e = work_flags(sh, a, &t->flags, true, &flags)) != OK)
         return e;
-    struct new_message m = {&j->body, buf_slice(&j->meta[k]), j->keys, (uint32_t)size, d->received,
-                            d->zone,  d->summary.sent};
+    struct new_message m = {
+        &j->body,        buf_slice(&j->meta[k]),   j->keys, (uint32_t)size, d->received, d->zone,
+        d->summary.sent, d->summary.has_attachment};
     t->mailbox = b->m.id;
     return message_insert(sh, a, b, &m, flags, work_step(a), &t->uid);
 }

@@ -4,7 +4,10 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-#define MSG_COLS "flags, modseq, size, body, email, thread, internal_date, zone, save_date, sent"
+#define MSG_COLS                                                                                   \
+    "flags, modseq, size, body, email, thread, internal_date, zone, save_date, sent, bits, born, \
+ hidden"
+#define BOX_ROWS "BETWEEN m.num << 32 AND (m.num << 32) + 4294967295"
 
 static const char *const text[ST_COUNT] = {
     [ST_BEGIN_READ] = "BEGIN",
@@ -18,6 +21,13 @@ static const char *const text[ST_COUNT] = {
                        " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET modseq = ?2,"
                        " next_mailbox = ?3, next_validity = ?4, next_email = ?5",
     [ST_ACCOUNT_DROP] = "DELETE FROM account WHERE id = ?1",
+    /* That of the mailbox ?1. */
+    [ST_ACCOUNT_RAISE] = "UPDATE account SET floor = max(floor, ?2)"
+                         " WHERE id = (SELECT account FROM mailbox WHERE num = ?1)",
+    [ST_ACCOUNT_RAISE_GONE] =
+        "UPDATE account SET floor = max(floor, (SELECT modseq FROM mailbox WHERE num = ?1))"
+        " WHERE id = (SELECT account FROM mailbox WHERE num = ?1)",
+    [ST_ACCOUNT_FLOOR] = "SELECT floor FROM account WHERE id = ?1",
     [ST_BOX_LIST] = "SELECT num, id, name, special, subscribed, uid_validity, uid_next, modseq,"
                     " total, unseen, deleted, bytes, floor FROM mailbox"
                     " WHERE account = ?1 AND gone = 0",
@@ -30,6 +40,8 @@ static const char *const text[ST_COUNT] = {
     [ST_BOX_NAME] = "UPDATE mailbox SET name = ?2, special = ?3, subscribed = ?4 WHERE num = ?1",
     [ST_BOX_GONE] = "UPDATE mailbox SET gone = ?2 WHERE num = ?1",
     [ST_BOX_FLOOR] = "UPDATE mailbox SET floor = max(floor, ?2) WHERE num = ?1",
+    [ST_BOX_GONE_SINCE] =
+        "SELECT id FROM mailbox WHERE account = ?1 AND gone <> 0 AND modseq > ?2 ORDER BY id",
     [ST_BOX_PURGE_NEXT] = "SELECT num, account FROM mailbox WHERE gone <> 0 AND"
                           " (gone < ?1 OR (?2 <> 0 AND account = ?2)) LIMIT 1",
     /* The number is that of the row with the least time. */
@@ -47,13 +59,18 @@ static const char *const text[ST_COUNT] = {
     [ST_SUBS_DROP] = "DELETE FROM subscription WHERE account = ?1",
 
     [ST_MSG_ADD] = "INSERT INTO message (id, " MSG_COLS ")"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?3,"
+                   " CASE WHEN ?2 & 8 THEN ?3 ELSE 0 END)",
     [ST_MSG_SCAN] = "SELECT id, flags, modseq, size, body FROM message"
                     " WHERE id BETWEEN ?1 AND ?2 LIMIT ?3",
-    [ST_MSG_FLAGS] = "UPDATE message SET flags = ?2, modseq = ?3 WHERE id = ?1",
+    [ST_MSG_FLAGS] = "UPDATE message SET flags = ?2, modseq = ?3,"
+                     " born = CASE WHEN flags & 8 AND ?2 & 8 = 0 THEN ?3 ELSE born END,"
+                     " hidden = CASE WHEN ?2 & 8 = 0 THEN 0 WHEN flags & 8 THEN hidden ELSE ?3 END"
+                     " WHERE id = ?1",
     [ST_MSG_DROP] = "DELETE FROM message WHERE id = ?1",
     [ST_MSG_COPY] = "INSERT INTO message (id, " MSG_COLS ") SELECT ?2, flags, ?3, size, body,"
-                    " email, thread, internal_date, zone, ?4, sent FROM message WHERE id = ?1",
+                    " email, thread, internal_date, zone, ?4, sent, bits, ?3, CASE WHEN flags & 8 "
+                    "THEN ?3 ELSE 0 END FROM message WHERE id = ?1",
     [ST_MSG_ENTRIES] = "SELECT id, flags, modseq, size FROM message WHERE id BETWEEN ?1 AND ?2",
     [ST_MSG_BODY] = "SELECT m.body, d.data FROM message m CROSS JOIN meta d ON d.id = m.id"
                     " WHERE m.id = ?1",
@@ -67,17 +84,60 @@ static const char *const text[ST_COUNT] = {
     [ST_MSG_COUNTS] = "SELECT count(*), coalesce(sum(flags & 1 = 0), 0),"
                       " coalesce(sum(flags & 8 <> 0), 0), coalesce(sum(size), 0), max(modseq),"
                       " max(id) FROM message WHERE id BETWEEN ?1 AND ?2",
+    [ST_MSG_COLUMNS] =
+        "SELECT id, email, thread, internal_date, sent, bits, born, hidden FROM message"
+        " WHERE id BETWEEN ?1 AND ?2",
     [ST_META_ADD] = "INSERT INTO meta (id, data) VALUES (?1, ?2)",
+    [ST_META_GET] = "SELECT data FROM meta WHERE id = ?1",
     [ST_META_COPY] = "INSERT INTO meta (id, data) SELECT ?2, data FROM meta WHERE id = ?1",
     [ST_META_MOVE] = "UPDATE meta SET id = ?2 WHERE id = ?1",
     [ST_META_DROP] = "DELETE FROM meta WHERE id = ?1",
 
     [ST_EXP_ADD] = "INSERT INTO expunged (id, time, " MSG_COLS ") SELECT id, ?2, flags, ?3, size,"
-                   " body, email, thread, internal_date, zone, save_date, sent FROM message"
-                   " WHERE id = ?1",
-    [ST_EXP_TOMB] = "INSERT INTO expunged (id, time, " MSG_COLS ")"
-                    " VALUES (?1, ?2, 0, ?3, 0, 0, 0, 0, 0, 0, 0, 0)",
-    [ST_EXP_SINCE] = "SELECT id FROM expunged WHERE id BETWEEN ?1 AND ?2 AND modseq > ?3",
+                   " body, email, thread, internal_date, zone, save_date, sent, bits, born, hidden"
+                   " FROM message WHERE id = ?1",
+    [ST_EXP_TOMB] = "INSERT INTO expunged (id, time, " MSG_COLS ") SELECT id, ?2, flags, ?3, size,"
+                    " 0, email, thread, internal_date, zone, save_date, sent, bits, born, hidden"
+                    " FROM message WHERE id = ?1",
+    [ST_EXP_SINCE] = "SELECT id FROM expunged WHERE id >> 32 = ?1 AND modseq > ?2 ORDER BY id",
+    [ST_EXP_COLUMNS] =
+        "SELECT id, email, thread, internal_date, sent, bits, born, hidden FROM expunged"
+        " WHERE id = ?1",
+    /* What left the account's mailboxes with a modseq from ?2 to ?3, also with the mailbox. */
+    [ST_EXP_OF_ACCOUNT] =
+        "SELECT e.email, e.thread, e.born, e.hidden FROM mailbox m CROSS JOIN expunged e"
+        " ON e.id >> 32 = m.num AND e.modseq BETWEEN ?2 AND ?3"
+        " WHERE m.account = ?1 AND m.modseq >= ?2 UNION ALL"
+        " SELECT t.email, t.thread, t.born, t.hidden FROM mailbox m CROSS JOIN message t ON "
+        "t.id " BOX_ROWS " WHERE m.account = ?1 AND m.gone <> 0 AND m.modseq BETWEEN ?2 AND ?3",
+    /* Of messages that can come back, deleted at ?2 or later: those of mailboxes that are there or
+     * gone, and the messages of gone ones. */
+    [ST_DELETED_COUNT] = "SELECT (SELECT count(*) FROM mailbox m CROSS JOIN expunged e ON"
+                         " e.id " BOX_ROWS " WHERE m.account = ?1 AND e.body <> 0"
+                         " AND e.time >= ?2) +"
+                         " (SELECT count(*) FROM mailbox m CROSS JOIN message t ON t.id " BOX_ROWS
+                         " WHERE m.account = ?1 AND m.gone <> 0 AND m.gone >= ?2)",
+    [ST_DELETED_LIST] =
+        "SELECT e.id AS id, e.email, e.time AS time, e.internal_date, e.size, e.bits, m.name"
+        " FROM mailbox m CROSS JOIN expunged e ON e.id " BOX_ROWS
+        " WHERE m.account = ?1 AND e.body <> 0 AND e.time >= ?2 UNION ALL"
+        " SELECT t.id, t.email, m.gone, t.internal_date, t.size, t.bits, m.name"
+        " FROM mailbox m CROSS JOIN message t ON t.id " BOX_ROWS
+        " WHERE m.account = ?1 AND m.gone <> 0 AND m.gone >= ?2"
+        " ORDER BY time DESC, id DESC LIMIT ?3 OFFSET ?4",
+    [ST_DELETED_GET] = "SELECT 0, e.flags, e.size, m.id, m.gone, m.modseq, m.special, m.name"
+                       " FROM expunged e CROSS JOIN mailbox m ON m.num = e.id >> 32"
+                       " WHERE e.id = ?1 AND e.body <> 0 AND e.time >= ?3 AND m.account = ?2"
+                       " UNION ALL SELECT 1, t.flags, t.size, m.id, m.gone, m.modseq, m.special,"
+                       " m.name FROM message t CROSS JOIN mailbox m ON m.num = t.id >> 32"
+                       " WHERE t.id = ?1 AND m.gone <> 0 AND m.gone >= ?3 AND m.account = ?2",
+    [ST_EXP_BACK] = "INSERT INTO message (id, " MSG_COLS ") SELECT ?2, flags & ~8, ?3, size, body,"
+                    " email, thread, internal_date, zone, ?4, sent, bits, ?3, 0 FROM expunged"
+                    " WHERE id = ?1",
+    [ST_MSG_BACK] = "INSERT INTO message (id, " MSG_COLS ") SELECT ?2, flags & ~8, ?3, size, body,"
+                    " email, thread, internal_date, zone, ?4, sent, bits, ?3, 0 FROM message"
+                    " WHERE id = ?1",
+    [ST_EXP_SPENT] = "UPDATE expunged SET body = 0 WHERE id = ?1",
     [ST_EXP_OLD] = "SELECT id, modseq, body FROM expunged WHERE time < ?1 LIMIT ?2",
     [ST_EXP_OF_BOX] = "SELECT id, modseq, body FROM expunged WHERE id BETWEEN ?1 AND ?2 LIMIT ?3",
     [ST_EXP_DROP] = "DELETE FROM expunged WHERE id = ?1",
@@ -147,24 +207,55 @@ static const char *const text[ST_COUNT] = {
     [ST_RCPT_DROP] = "DELETE FROM recipient WHERE entry = ?1",
     [ST_RCPT_OPEN] = "SELECT 1 FROM recipient WHERE entry = ?1 AND state NOT IN (3, 4, 5) LIMIT 1",
 
+    [ST_SUBMISSION_STEP] = "UPDATE account SET submissions = submissions + 1 WHERE id = ?1"
+                           " RETURNING submissions",
+    [ST_SUBMISSION_STATE] = "SELECT submissions, submissions_floor FROM account WHERE id = ?1",
+    [ST_SUBMISSION_FLOOR] =
+        "UPDATE account SET submissions_floor = max(submissions_floor, ?2) WHERE id = ?1",
+    [ST_SUBMISSION_COUNT] = "SELECT count(*) FROM submission WHERE account = ?1 AND state = 0",
+    [ST_SUBMISSION_ADD] = "INSERT INTO submission (account, email, thread, identity, state, added,"
+                          " changed, send_at, settled, envelope, answer, queue_entry, body, prefix)"
+                          " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5, ?6, 0, ?7, x'', ?8, ?9, ?10)",
+    [ST_SUBMISSION_GET] = "SELECT state, body FROM submission WHERE id = ?1 AND account = ?2",
+    [ST_SUBMISSION_BODY] = "SELECT body, prefix FROM submission WHERE id = ?1 AND account = ?2",
+    [ST_SUBMISSION_SETTLE] = "UPDATE submission SET state = ?2, changed = ?3, settled = ?4,"
+                             " answer = ?5, queue_entry = ?6, body = 0, prefix = x'' WHERE id = ?1",
+    [ST_SUBMISSION_REMOVE] = "UPDATE submission SET state = 9, changed = ?2, settled = ?3,"
+                             " envelope = x'', answer = x'' WHERE id = ?1",
+    [ST_SUBMISSION_LIST] = "SELECT id, email, thread, identity, state, added, changed, send_at,"
+                           " envelope, answer, queue_entry FROM submission WHERE account = ?1"
+                           " AND state <> 9 ORDER BY id",
+    [ST_SUBMISSION_GONE] = "SELECT id FROM submission WHERE account = ?1 AND state = 9"
+                           " AND changed > ?2 ORDER BY id",
+    [ST_SUBMISSION_DUE] = "SELECT send_at, account, id FROM submission WHERE state = 0"
+                          " AND send_at <= ?1 ORDER BY send_at LIMIT ?2",
+    [ST_SUBMISSION_OLD] = "SELECT id, account, changed, state FROM submission WHERE state <> 0"
+                          " AND settled < ?1 ORDER BY settled LIMIT ?2",
+    [ST_SUBMISSION_OF_ACCOUNT] = "SELECT id, body FROM submission WHERE account = ?1 LIMIT ?2",
+    [ST_SUBMISSION_DROP] = "DELETE FROM submission WHERE id = ?1",
+
     [ST_BOX_MAX] = "SELECT coalesce(max(num), 0) FROM mailbox",
     [ST_BOX_ALL] = "SELECT account, id, num, uid_next, modseq, total, unseen, deleted, bytes"
                    " FROM mailbox WHERE gone = 0",
     [ST_INTEGRITY] = "PRAGMA integrity_check(20)",
-    [ST_BODY_COUNTED] =
-        "SELECT b.id, b.refs, coalesce(u.n, 0) FROM body b LEFT JOIN"
-        " (SELECT body, count(*) AS n FROM (SELECT body FROM message UNION ALL"
-        "  SELECT body FROM expunged UNION ALL SELECT body FROM queue) GROUP BY body) u"
-        " ON u.body = b.id WHERE b.refs <> coalesce(u.n, 0)",
+    [ST_BODY_COUNTED] = "SELECT b.id, b.refs, coalesce(u.n, 0) FROM body b LEFT JOIN"
+                        " (SELECT body, count(*) AS n FROM (SELECT body FROM message UNION ALL"
+                        "  SELECT body FROM expunged UNION ALL SELECT body FROM queue UNION ALL"
+                        "  SELECT body FROM submission) GROUP BY body) u"
+                        " ON u.body = b.id WHERE b.refs <> coalesce(u.n, 0)",
     [ST_BODY_USES] = "SELECT refs, (SELECT count(*) FROM message WHERE body = b.id) +"
                      " (SELECT count(*) FROM expunged WHERE body = b.id) +"
-                     " (SELECT count(*) FROM queue WHERE body = b.id) FROM body b WHERE id = ?1",
+                     " (SELECT count(*) FROM queue WHERE body = b.id) +"
+                     " (SELECT count(*) FROM submission WHERE body = b.id) FROM body b"
+                     " WHERE id = ?1",
     [ST_SEG_RECOUNT] = "UPDATE segment SET live = coalesce((SELECT sum(length) FROM body b"
                        " WHERE b.segment = number), 0)",
     [ST_REFS_MISSING] = "SELECT m.id FROM message m LEFT JOIN body b ON b.id = m.body"
                         " LEFT JOIN meta d ON d.id = m.id WHERE b.id IS NULL OR d.id IS NULL",
     [ST_QUEUE_ASTRAY] = "SELECT q.id FROM queue q LEFT JOIN body b ON b.id = q.body"
                         " WHERE (q.done = 0) <> (b.id IS NOT NULL)",
+    [ST_SUBMISSION_ASTRAY] = "SELECT s.id FROM submission s LEFT JOIN body b ON b.id = s.body"
+                             " WHERE (s.state = 0) <> (b.id IS NOT NULL)",
     [ST_COUNT_BODIES] = "SELECT count(*), coalesce(max(id), 0) FROM body",
 };
 

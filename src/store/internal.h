@@ -37,6 +37,8 @@ static inline uint32_t row_num(int64_t key)
     return (uint32_t)((uint64_t)key >> 32);
 }
 
+#define MESSAGE_HAS_ATTACHMENT 1 /* in a row's `bits` */
+
 /* --- Accounts --- */
 
 struct box {
@@ -105,6 +107,11 @@ struct account {
     struct mailbox_list *list; /* made of pub when asked for; NULL: stale */
     struct keyword_table *keywords;
     struct store_watch *watches;
+    uint64_t pub_next_email;
+    uint32_t pub_next_mailbox;
+    struct view *view; /* the newest that was asked for; NULL: none */
+    bool view_building;
+    int64_t view_used_ms;
 };
 
 /* --- Bodies on their way in --- */
@@ -178,6 +185,7 @@ struct shard {
     pthread_mutex_t lock;
     pthread_cond_t loaded;
     struct account *accounts[ACCOUNT_BUCKETS];
+    bool publish_waited;     /* somebody waits in `loaded` for the next commit to be published */
     struct uid_list damaged; /* numbers of segments that compaction leaves alone */
 
     pthread_mutex_t rlock;
@@ -200,6 +208,8 @@ struct store {
     /* store_queue_watch() */
     void (*accepted)(void *arg, const struct queue_entry *e, struct slice raw);
     void *accepted_arg;
+    atomic_size_t view_bytes; /* of the accounts' newest views */
+    size_t view_limit;
 };
 
 /* shard.c */
@@ -264,6 +274,10 @@ must_use enum error work_flags_fit(struct account *a, const struct flag_list *f)
 int mailbox_order(struct slice a, struct slice b);
 bool mailbox_is_inbox(struct slice name);
 must_use enum error account_defaults(struct shard *sh, struct account *a, struct slice language);
+/* In the committer: makes the mailbox, whose name is a good one that none has, and its missing
+ * superiors; without the special use when another has it. ERR_LIMIT: too many. */
+must_use enum error mailbox_make(struct shard *sh, struct account *a, struct slice name,
+                                 enum special_use use, struct box **out);
 
 /* snapshot.c */
 struct snapshot_builder;
@@ -318,6 +332,16 @@ struct body_cache *body_cache_new(void);
 void body_cache_free(struct body_cache *c);
 void body_cache_tend(struct body_cache *c, int64_t now_ms);
 
+/* read.c: reads the published mailbox's snapshot if there is none. Under the lock, which is given
+ * back meanwhile. */
+must_use enum error account_snapshot(struct account *a, uint32_t mailbox);
+
+/* view.c */
+/* Under the lock. */
+void account_drop_view(struct account *a);
+/* Gives the least used views back until the limit holds. */
+void views_trim(struct store *s);
+
 /* thread.c */
 #define THREAD_REFS 8
 struct thread_keys {
@@ -339,6 +363,7 @@ struct new_message {
     int64_t internal_date;
     int16_t zone;
     int64_t sent;
+    bool has_attachment;
 };
 /* In the committer; everything was checked before. */
 must_use enum error message_insert(struct shard *sh, struct account *a, struct box *b,
@@ -346,6 +371,9 @@ must_use enum error message_insert(struct shard *sh, struct account *a, struct b
                                    uint32_t *uid);
 /* The figures of a mailbox when a message comes (by 1) or goes (by -1). */
 void box_account(struct account *a, struct box *b, uint64_t flags, uint32_t size, int by);
+
+/* submission.c: in the committer, the account's submissions, some at a time. */
+must_use enum error submissions_drop(struct shard *sh, uint64_t account, bool *more);
 
 /* queue.c */
 struct queue_new {

@@ -319,12 +319,28 @@ static enum error make_superiors(struct shard *sh, struct account *a, struct sli
     return e;
 }
 
+enum error mailbox_make(struct shard *sh, struct account *a, struct slice name,
+                        enum special_use use, struct box **out)
+{
+    bool subscribed = false;
+    if (a->work.n + missing_levels(a, name) > LIMIT_MAILBOXES)
+        return ERR_LIMIT;
+    enum error e = make_superiors(sh, a, name);
+    if (e == OK)
+        e = take_subscription(sh, a->id, name, &subscribed);
+    if (e == OK && work_by_use(a, use) != NULL)
+        use = USE_NONE;
+    if (e == OK)
+        e = box_make(sh, a, name, use, subscribed, out);
+    work_sort(a);
+    return e;
+}
+
 static enum error run_create(struct shard *sh, struct job *job)
 {
     struct mailbox_job *j = (struct mailbox_job *)job;
     struct account *a;
     struct box *b;
-    bool subscribed = false;
     enum error e = work_account(sh, j->account, &a);
     if (e != OK)
         return e;
@@ -333,14 +349,9 @@ static enum error run_create(struct shard *sh, struct job *job)
     if (a->work.n + missing_levels(a, j->name) > LIMIT_MAILBOXES)
         return ERR_LIMIT;
     (void)work_step(a);
-    e = make_superiors(sh, a, j->name);
-    if (e == OK)
-        e = take_subscription(sh, a->id, j->name, &subscribed);
-    if (e == OK)
-        e = box_make(sh, a, j->name, j->use, subscribed, &b);
+    e = mailbox_make(sh, a, j->name, j->use, &b);
     if (e == OK)
         j->id = b->m.id;
-    work_sort(a);
     return e;
 }
 
@@ -395,7 +406,7 @@ static enum error run_delete(struct shard *sh, struct job *job)
     for (size_t i = 0; i < a->work.n; i++)
         if (is_below(a->work.box[i]->m.name, b->m.name))
             return ERR_CONFLICT;
-    (void)work_step(a);
+    work_touch(b, work_step(a)); /* its row's modseq says when it went */
     if (b->m.subscribed)
         e = keep_subscription(sh, a->id, b->m.name);
     sqlite3_stmt *st = index_use(&sh->w, ST_BOX_GONE);
@@ -404,8 +415,8 @@ static enum error run_delete(struct shard *sh, struct job *job)
     bind_u(st, 1, b->num);
     bind_i(st, 2, clock_wall());
     e = txn_run(sh, st);
-    if (e == OK && b->touched)
-        e = work_flush(sh); /* its figures, as it is no longer in the list */
+    if (e == OK)
+        e = work_flush(sh); /* its row too, as it is no longer in the list */
     work_box_remove(a, b);
     a->structure_changed = true;
     return e == OK ? purge_surplus(sh, a->id) : e;

@@ -35,15 +35,20 @@ static size_t gather(struct shard *sh, sqlite3_stmt *st, int body_column, struct
     return n;
 }
 
-/* QRESYNC must not trust the log below this modseq any more. */
+/* Below this modseq the log of the mailbox, and of its account, cannot be trusted any more. */
 static enum error raise_floor(struct shard *sh, uint32_t num, uint64_t modseq)
 {
-    sqlite3_stmt *st = index_use(&sh->w, ST_BOX_FLOOR);
-    if (st == NULL)
-        return txn_fail(sh, ERR_IO);
-    bind_u(st, 1, num);
-    bind_u(st, 2, modseq);
-    return txn_run(sh, st);
+    static const enum statement which[] = {ST_BOX_FLOOR, ST_ACCOUNT_RAISE};
+    enum error e = OK;
+    for (size_t i = 0; i < 2 && e == OK; i++) {
+        sqlite3_stmt *st = index_use(&sh->w, which[i]);
+        if (st == NULL)
+            return txn_fail(sh, ERR_IO);
+        bind_u(st, 1, num);
+        bind_u(st, 2, modseq);
+        e = txn_run(sh, st);
+    }
+    return e;
 }
 
 static enum error remove_rows(struct shard *sh, const struct victim *v, size_t n,
@@ -108,6 +113,9 @@ static enum error purge_box(struct shard *sh, uint32_t num, struct victim *v)
         enum statement list, drop;
         int body;
     } tables[] = {{ST_MSG_BODY_OF_BOX, ST_MSG_DROP, 1}, {ST_EXP_OF_BOX, ST_EXP_DROP, 2}};
+    enum error e = run_one(sh, ST_ACCOUNT_RAISE_GONE, num);
+    if (e != OK)
+        return e;
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
         sqlite3_stmt *st = index_use(&sh->w, tables[t].list);
         if (st == NULL)
@@ -289,6 +297,7 @@ static enum error run_forget_boxes(struct shard *sh, struct job *job)
     if (e != OK)
         return e;
     a->structure_changed = true;
+    (void)work_step(a);
     while (a->work.n > 0 && e == OK) {
         struct box *b = a->work.box[a->work.n - 1];
         sqlite3_stmt *st = index_use(&sh->w, ST_BOX_GONE);
@@ -308,7 +317,10 @@ static enum error run_forget(struct shard *sh, struct job *job)
     struct remove_job *j = (struct remove_job *)job;
     static const enum statement tables[] = {ST_KEYWORDS_DROP, ST_SUBS_DROP, ST_ACCOUNT_DROP};
     struct account *a;
-    enum error e = work_account(sh, j->account, &a);
+    enum error e = submissions_drop(sh, j->account, &j->more);
+    if (e != OK || j->more)
+        return e;
+    e = work_account(sh, j->account, &a);
     sqlite3_stmt *st = index_use(&sh->w, ST_THREADS_DROP);
     if (e != OK || st == NULL)
         return txn_fail(sh, e != OK ? e : ERR_IO);

@@ -100,6 +100,18 @@ static enum error load_snapshot(struct account *a, uint32_t mailbox)
     return p == NULL ? ERR_NOTFOUND : e;
 }
 
+enum error account_snapshot(struct account *a, uint32_t mailbox)
+{
+    struct pub_box *p = pub_find(a, mailbox);
+    while (p != NULL && p->snap == NULL && p->loading) {
+        pthread_cond_wait(&a->shard->loaded, &a->shard->lock);
+        p = pub_find(a, mailbox);
+    }
+    if (p == NULL)
+        return ERR_NOTFOUND;
+    return p->snap == NULL || a->shard->store->read_only ? load_snapshot(a, mailbox) : OK;
+}
+
 enum error store_snapshot(struct store *s, uint64_t account, uint32_t mailbox,
                           struct snapshot **out)
 {
@@ -110,16 +122,8 @@ enum error store_snapshot(struct store *s, uint64_t account, uint32_t mailbox,
         account_put(a);
         return e;
     }
+    e = account_snapshot(a, mailbox);
     struct pub_box *p = pub_find(a, mailbox);
-    while (p != NULL && p->snap == NULL && p->loading) {
-        pthread_cond_wait(&sh->loaded, &sh->lock);
-        p = pub_find(a, mailbox);
-    }
-    if (p == NULL)
-        e = ERR_NOTFOUND;
-    else if (p->snap == NULL || s->read_only)
-        e = load_snapshot(a, mailbox);
-    p = pub_find(a, mailbox);
     if (e == OK && p != NULL && p->snap != NULL) {
         p->snap_used_ms = clock_ms();
         *out = snapshot_ref(p->snap);
@@ -387,9 +391,8 @@ enum error store_vanished(struct store *s, uint64_t account, uint32_t mailbox, u
         return e;
     sqlite3_stmt *st = index_use(&r->x, ST_EXP_SINCE);
     if (st != NULL) {
-        bind_i(st, 1, row_key(num, 0));
-        bind_i(st, 2, row_key(num, UINT32_MAX));
-        bind_u(st, 3, since);
+        bind_u(st, 1, num);
+        bind_u(st, 2, since);
     }
     while (index_row(&r->x, st, &e) == 1)
         uid_list_add(&uids, row_uid(col_i(st, 0)));

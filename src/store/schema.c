@@ -58,6 +58,38 @@ const char *const schema_step[SCHEMA_VERSION] = {
     "CREATE INDEX queue_done ON queue (done) WHERE done > 0;"
     "ALTER TABLE recipient ADD COLUMN told INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE recipient ADD COLUMN trail BLOB NOT NULL DEFAULT x'';",
+
+    /* For views: what lists sort and filter by stands in the thin row (bit 1: has an attachment, in
+     * `meta` its second byte). `born` and `hidden` are modseqs: a message could be seen from the
+     * one on, when it came into its mailbox or lost \Deleted, to before the other, when it got it
+     * (0: it has not), which says what existed at an earlier modseq. Above an account's `floor` all
+     * that has gone since is known; older rows do not know when they were born, so that it begins
+     * here. Submissions: those that wait count as uses of their body. */
+    "ALTER TABLE account ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE account ADD COLUMN submissions INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE account ADD COLUMN submissions_floor INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE account SET floor = modseq;"
+    "ALTER TABLE message ADD COLUMN bits INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN born INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE expunged ADD COLUMN bits INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE expunged ADD COLUMN born INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE expunged ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE message SET hidden = modseq WHERE flags & 8 <> 0;"
+    "UPDATE message SET bits = 1 WHERE id IN"
+    " (SELECT id FROM meta WHERE substr(data, 2, 1) = x'01');"
+    "UPDATE expunged SET bits = 1 WHERE id IN"
+    " (SELECT id FROM meta WHERE substr(data, 2, 1) = x'01');"
+    "CREATE INDEX expunged_modseq ON expunged (id >> 32, modseq);"
+    "CREATE TABLE submission (id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL,"
+    " email INTEGER NOT NULL, thread INTEGER NOT NULL, identity INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, added INTEGER NOT NULL, changed INTEGER NOT NULL,"
+    " send_at INTEGER NOT NULL, settled INTEGER NOT NULL, envelope BLOB NOT NULL,"
+    " answer BLOB NOT NULL, queue_entry INTEGER NOT NULL, body INTEGER NOT NULL,"
+    " prefix BLOB NOT NULL);"
+    "CREATE INDEX submission_account ON submission (account, state);"
+    "CREATE INDEX submission_due ON submission (send_at) WHERE state = 0;"
+    "CREATE INDEX submission_settled ON submission (settled) WHERE state <> 0;",
 };
 
 static enum error newer(const char *path, int64_t version, int64_t known)

@@ -106,6 +106,7 @@ enum error store_open(const struct store_options *o, struct store **out)
     s->read_only = o->read_only;
     s->undelete_days = o->undelete_days == 0 ? 14 : o->undelete_days;
     s->lock_fd = -1;
+    s->view_limit = LIMIT_VIEW_BYTES;
     s->zpool = zpool_new();
     s->cache = body_cache_new();
     pthread_mutex_init(&s->watch_lock, NULL);

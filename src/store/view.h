@@ -3,10 +3,13 @@
  * mailboxes' snapshots with what never changes of a message (email, thread, dates, attachment), in
  * memory, so that queries, counts and changes of 100,000 messages read no database.
  *
- * Immutable and reference-counted, as snapshots are. What never changes is kept for each mailbox
- * and only grows; a new view after a change costs a copy of what is sorted, and the first one of an
- * account one pass over its index (100,000 messages: about 0.1 s). Unused accounts' views are given
- * back by store_tend(), and over LIMIT_VIEW_BYTES the least used. */
+ * Immutable and reference-counted, as snapshots are. A new view is made of the one before: what
+ * changed in the snapshots is put in or taken out, and the index is asked for new messages only.
+ * The first one of an account is one pass over its index (100,000 messages: about 0.1 s). Unused
+ * accounts' views are given back by store_tend(), and over LIMIT_VIEW_BYTES the least used.
+ *
+ * A message with \Deleted stands in a view, but JMAP must not show it (RFC 8621 4.1.1): counts and
+ * changes here are of the others, and for them an email without another message does not exist. */
 #ifndef DEPESCHE_STORE_VIEW_H
 #define DEPESCHE_STORE_VIEW_H
 
@@ -19,17 +22,21 @@ struct view_message {
     uint64_t email, thread;
     int64_t received, sent; /* seconds: internal date and Date field */
     uint64_t flags, modseq;
+    uint64_t born;   /* the modseq with which it came here, or lost \Deleted last */
+    uint64_t hidden; /* the modseq with which it got \Deleted; 0: it has not */
     uint32_t mailbox, uid, size;
+    uint16_t box; /* the view's own */
     bool has_attachment;
 };
 
-/* The newest. Never blocks on a commit; reads the index for what is new only. */
+/* The newest. Never blocks on a commit; reads the index for what is new only. Not from a store that
+ * is read beside its server: ERR_CLOSED. */
 must_use enum error store_view(struct store *s, uint64_t account, struct view **out);
 struct view *view_ref(struct view *v) must_use;
 void view_unref(struct view *v);
 
 /* Where the account stands: two views with equal states show the same. next_email and next_mailbox
- * grow only, so that what is below them existed then: "created since" is exact. */
+ * grow only: a mailbox from next_mailbox on did not exist then. */
 struct view_state {
     uint64_t modseq, next_email;
     uint32_t next_mailbox;
@@ -37,7 +44,7 @@ struct view_state {
 struct view_state view_state(const struct view *v);
 
 /* All messages (each mailbox a message lies in counts), by received date, newest first; equal ones
- * by email, highest first. Valid while the view is held. */
+ * by email, highest first, then by mailbox and uid. Valid while the view is held. */
 const struct view_message *view_messages(const struct view *v, size_t *n);
 /* Those of one mailbox in the same order: positions in view_messages(). */
 const uint32_t *view_mailbox(const struct view *v, uint32_t mailbox, size_t *n);
@@ -46,21 +53,33 @@ const uint32_t *view_mailbox(const struct view *v, uint32_t mailbox, size_t *n);
 const uint32_t *view_email(const struct view *v, uint64_t email, size_t *n);
 const uint32_t *view_thread(const struct view *v, uint64_t thread, size_t *n);
 
-/* Threads with an email in the mailbox, and those of them with an unread email that is neither in
- * Trash nor in Junk (or in that very mailbox), RFC 8621 2. Counted once for a view and mailbox. */
-struct view_threads {
-    uint32_t total, unread;
+/* What RFC 8621 2 counts of a mailbox, messages with \Deleted left out. An email is unread when
+ * none of its messages has \Seen or \Draft. A thread counts as unread when it has an unread email
+ * outside Trash and Junk; for Trash and Junk themselves, when it has one in that very mailbox.
+ * Counted once for a view, and again only where flags changed. */
+struct view_counts {
+    uint32_t emails, unread_emails, threads, unread_threads;
 };
-struct view_threads view_threads(const struct view *v, uint32_t mailbox);
+struct view_counts view_counts(const struct view *v, uint32_t mailbox);
 
-/* --- What is gone --- */
+/* --- What changed --- */
 
-/* Emails destroyed since: of which messages were expunged after modseq `since` and no message is
- * left in `v`. Ascending, each once; also of mailboxes that were deleted. ERR_AGAIN: the log does
- * not reach back that far (JMAP: cannotCalculateChanges). */
-must_use enum error store_emails_gone(struct store *s, const struct view *v, uint64_t since,
-                                      struct arena *a, uint64_t **emails, size_t *n);
-/* Mailboxes deleted after modseq `since`. ERR_AGAIN as above. */
+/* Emails that changed after modseq `since` up to `v`, ascending, each once; exact also across
+ * moves, deleted mailboxes and undelete, but for one thing: an email that was hidden by \Deleted
+ * and shown again since counts as created. One that came and went since may be named as destroyed
+ * or not at all. A thread existed at `since` when one of its emails in `v` is not created, or one
+ * of these is destroyed. ERR_AGAIN: the log does not reach back that far, or `since` is after `v`
+ * (JMAP: cannotCalculateChanges). */
+enum email_change_kind { EMAIL_CREATED, EMAIL_UPDATED, EMAIL_DESTROYED };
+struct email_change {
+    uint64_t email, thread;
+    enum email_change_kind kind;
+};
+must_use enum error store_email_changes(struct store *s, const struct view *v, uint64_t since,
+                                        struct arena *a, struct email_change **out, size_t *n);
+/* Mailboxes deleted after modseq `since`, ascending; also such as were made since. One that is left
+ * has changed, itself or its messages, when its modseq (struct mailbox) is greater than `since`;
+ * its counts of threads may change with messages of others. ERR_AGAIN as above. */
 must_use enum error store_mailboxes_gone(struct store *s, uint64_t account, uint64_t since,
                                          struct arena *a, uint32_t **ids, size_t *n);
 
@@ -72,6 +91,7 @@ struct deleted_message {
     int64_t deleted_at, until; /* wall seconds; when it goes for good */
     int64_t received;
     uint32_t size;
+    bool has_attachment;
     struct slice mailbox; /* name it had; of a mailbox that is gone too, its last name */
     struct slice subject, from, preview;
 };
@@ -80,10 +100,11 @@ struct deleted_message {
 must_use enum error store_deleted_list(struct store *s, uint64_t account, size_t from, size_t max,
                                        void (*message)(void *arg, const struct deleted_message *m),
                                        void *arg, size_t *total);
-/* Puts them back into the mailbox they were in (made again with its name when it is gone;
- * `fallback` INBOX), with a new uid, their flags without \Deleted, the same email and thread. One
- * transaction a LIMIT_TXN_ROWS. ERR_NOTFOUND: none of the numbers is there any more; *n: how many
- * came back. ERR_QUOTA. */
+/* Puts them back into the mailbox they were in (one with its name, made again when there is none;
+ * INBOX when it cannot be made), with a new uid, their flags without \Deleted, the same email and
+ * thread. At most LIMIT_TXN_ROWS of them are one transaction; *n says, also on an error, how many
+ * came back. ERR_NOTFOUND: none of the numbers is there any more. ERR_QUOTA: those of a transaction
+ * do not fit, and none of them came back. */
 must_use enum error store_undelete(struct store *s, uint64_t account, const uint64_t *numbers,
                                    size_t count, uint64_t quota, size_t *n);
 
