@@ -137,6 +137,13 @@ bool jmap_arg_text(struct jmap_call *c, const char *name, struct slice *v)
     return true;
 }
 
+bool jmap_max_changes(struct jmap_call *c, uint64_t *most)
+{
+    if (!jmap_arg_uint(c, "maxChanges", most))
+        return false;
+    return *most > 0 || refuse(c, "maxChanges", "must be greater than 0");
+}
+
 bool jmap_in_state(struct jmap_call *c, struct slice state)
 {
     struct slice given = SLICE_NONE;

@@ -48,6 +48,8 @@ bool jmap_arg_bool(struct jmap_call *c, const char *name, bool *v); /* absent or
 bool jmap_arg_uint(struct jmap_call *c, const char *name, uint64_t *v);
 bool jmap_arg_int(struct jmap_call *c, const char *name, int64_t *v);
 bool jmap_arg_text(struct jmap_call *c, const char *name, struct slice *v);
+/* maxChanges: an unsigned integer greater than 0. */
+bool jmap_max_changes(struct jmap_call *c, uint64_t *most);
 /* Fails with stateMismatch when ifInState is given and is not `state`. */
 bool jmap_in_state(struct jmap_call *c, struct slice state);
 struct slice jmap_string(const json_t *v); /* p is NULL when it is no string */
@@ -96,6 +98,11 @@ struct jmap_set_error {
     struct slice existing;         /* existingId of "alreadyExists" (Email/import), or empty */
 };
 extern const char JMAP_LATER[];
+/* invalidProperties of one property, whose name lives as long as the call. */
+struct jmap_set_error jmap_bad_property(struct jmap_call *c, const char *property,
+                                        const char *detail);
+/* notFound, overQuota, forbidden, or (logged) serverFail. */
+struct jmap_set_error jmap_set_failed(struct jmap_call *c, enum error e);
 struct jmap_set {
     /* Writes the members of the created object that the client does not know (id too). */
     struct jmap_set_error (*create)(struct jmap_call *c, struct slice creation_id, json_t *object,

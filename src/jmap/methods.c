@@ -3,6 +3,7 @@
 
 static const struct jmap_method *const tables[] = {
     jmap_core_methods,
+    jmap_mailbox_methods,
 };
 
 const struct jmap_method *jmap_method_find(struct slice name)

@@ -1,4 +1,5 @@
 /* The standard /set (RFC 8620 5.3) and its patches; see method.h. */
+#include "base/log.h"
 #include "jmap/request.h"
 
 const char JMAP_LATER[] = "later";
@@ -93,6 +94,33 @@ bool jmap_patch_apply(json_t *object, json_t *patch)
 }
 
 /* --- /set --- */
+
+struct jmap_set_error jmap_bad_property(struct jmap_call *c, const char *property,
+                                        const char *detail)
+{
+    struct jmap_set_error e = {"invalidProperties", detail, NULL, SLICE_NONE};
+    const char **list = arena_array(c->arena, 2, sizeof *list);
+    if (list != NULL)
+        list[0] = property;
+    e.properties = list;
+    return e;
+}
+
+struct jmap_set_error jmap_set_failed(struct jmap_call *c, enum error e)
+{
+    struct jmap_set_error out = {"serverFail", NULL, NULL, SLICE_NONE};
+    if (e == ERR_NOTFOUND)
+        out.type = "notFound";
+    else if (e == ERR_QUOTA || e == ERR_LIMIT)
+        out.type = "overQuota";
+    else if (e == ERR_AUTH)
+        out.type = "forbidden";
+    else if (e == ERR_FULL)
+        out.detail = "the server's disk is full";
+    else
+        log_error("jmap.failed", log_text("method", c->name), log_text("error", error_name(e)));
+    return out;
+}
 
 struct refusal {
     struct slice id;
