@@ -31,7 +31,6 @@ struct web_service {
     struct directory *directory;
     struct web_sessions *sessions;
     struct jmap_service *jmap;
-    uint16_t https_port;               /* where port 80 leads to */
     const struct providers *providers; /* the required-TLS list */
     struct slice imprint;              /* UTF-8 text of web.imprint; may be empty */
     char *acme;                        /* the folder whose files answer ACME challenges */
