@@ -4,6 +4,10 @@
 static const struct jmap_method *const tables[] = {
     jmap_core_methods,
     jmap_mailbox_methods,
+    jmap_email_get_methods,
+    jmap_email_query_methods,
+    jmap_email_parse_methods,
+    jmap_snippet_methods,
 };
 
 const struct jmap_method *jmap_method_find(struct slice name)

@@ -15,6 +15,10 @@
 extern const struct jmap_method jmap_core_methods[];
 extern const struct jmap_method jmap_mailbox_methods[];
 extern const struct jmap_method jmap_thread_methods[];
+extern const struct jmap_method jmap_email_get_methods[];
+extern const struct jmap_method jmap_email_query_methods[];
+extern const struct jmap_method jmap_email_parse_methods[];
+extern const struct jmap_method jmap_snippet_methods[];
 extern const struct jmap_method jmap_identity_methods[];
 extern const struct jmap_method jmap_vacation_methods[];
 extern const struct jmap_method jmap_quota_methods[];
