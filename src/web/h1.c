@@ -36,6 +36,8 @@ static void found_field(void *arg, struct slice name, struct slice value)
     for (size_t i = 0; i < name.n; i++)
         p[i] = ascii_lower(p[i]);
     exchange_field(m->x, name, value);
+    if (name.n == 0)
+        m->x->refused = 400;
 }
 
 /* Fields of one name. */
@@ -68,12 +70,21 @@ static int check_framing(struct http_exchange *x, uint8_t minor)
     return 0;
 }
 
+/* RFC 9112 3: one SP on each side of the target, which llhttp would not insist on. */
+static bool line_exact(const struct h1_head *head)
+{
+    const uint8_t *end = head->target.p + head->target.n;
+    return head->target.p == head->method.p + head->method.n + 1 && memcmp(end, " HTTP/", 6) == 0;
+}
+
 static int check_head(struct http_conn *h, const struct h1_head *head)
 {
     struct h1 *m = h->h1;
     struct http_exchange *x = m->x;
     if (head->major != 1 || head->minor > 1)
         return 505;
+    if (!line_exact(head))
+        return 400;
     if (slice_eq(head->method, SLICE("CONNECT")))
         return 501;
     int status = check_framing(x, head->minor);
@@ -136,7 +147,8 @@ static enum scan head_scan(struct slice s, size_t *at)
 {
     for (size_t i = *at; i < s.n; i++) {
         uint8_t c = s.p[i], before = i ? s.p[i - 1] : 0;
-        if ((c == '\n') != (before == '\r') || c == 0)
+        if ((c == '\n') != (before == '\r') || c == 0x7f ||
+            (c < 0x20 && c != '\n' && c != '\r' && c != '\t'))
             return SCAN_BAD;
         if ((c == ' ' || c == '\t') && (before == '\n' || i == 0))
             return SCAN_BAD;
