@@ -19,6 +19,7 @@ struct http_exchange *exchange_new(struct http_conn *h)
     x->body_length = -1;
     x->client = h->peer;
     x->tick_at = x->stall_at = HTTP_NEVER;
+    x->body_begin = x->body_at = clock_ms();
     arena_init(&x->arena, LIMIT_HTTP_ARENA);
     x->next = h->open;
     if (x->next)
