@@ -268,6 +268,15 @@ static void empty_data(struct buf *b, uint32_t i)
     frame(b, NGHTTP2_DATA, 0, 1, SLICE(""));
 }
 
+static void padding(struct buf *b, uint32_t i)
+{
+    static const uint8_t HEAD[] = "\x83\x87\x41\x01"
+                                  "a\x04\x05/echo";
+    if (i == 0)
+        frame(b, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, slice_of(HEAD, sizeof HEAD - 1));
+    frame(b, NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, SLICE("\x03\0\0\0"));
+}
+
 static void priorities(struct buf *b, uint32_t i)
 {
     frame(b, NGHTTP2_PRIORITY, 0, 2 * i + 1, SLICE("\0\0\0\0\x10"));
@@ -276,11 +285,6 @@ static void priorities(struct buf *b, uint32_t i)
 static void updates(struct buf *b, uint32_t i)
 {
     frame(b, NGHTTP2_WINDOW_UPDATE, 0, 0, SLICE("\0\0\0\x01"));
-}
-
-static void unknown(struct buf *b, uint32_t i)
-{
-    frame(b, 0x77, 0, 0, SLICE("x"));
 }
 
 static void continuations(struct buf *b, uint32_t i)
@@ -321,10 +325,10 @@ static void test_floods(void **state)
          NGHTTP2_ENHANCE_YOUR_CALM},
         {"empty data", empty_data, LIMIT_HTTP_FRAMES - 10, LIMIT_HTTP_FRAMES,
          NGHTTP2_ENHANCE_YOUR_CALM},
+        {"padding", padding, LIMIT_HTTP_FRAMES - 10, LIMIT_HTTP_FRAMES, NGHTTP2_ENHANCE_YOUR_CALM},
         {"priority", priorities, LIMIT_HTTP_FRAMES - 10, LIMIT_HTTP_FRAMES,
          NGHTTP2_ENHANCE_YOUR_CALM},
         {"window", updates, LIMIT_HTTP_FRAMES - 10, LIMIT_HTTP_FRAMES, NGHTTP2_ENHANCE_YOUR_CALM},
-        {"unknown", unknown, LIMIT_HTTP_FRAMES - 10, LIMIT_HTTP_FRAMES, NGHTTP2_ENHANCE_YOUR_CALM},
         {"continuation", continuations, 2, 1000, -1},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
