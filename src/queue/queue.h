@@ -15,8 +15,8 @@
  *   report.c     our TLS reports to others (RFC 8460); report_read.c: theirs to us
  *
  * Fairness: places are given by turns to senders that have something due, and within a sender's
- * turn to his destinations; a sender has at most half of all places while others wait, and alone
- * all but a few that are kept for the next one, a destination at most its limit, one that did not
+ * turn to his destinations; a sender has at most as many places as are free for others (alone
+ * half of all), a destination at most its limit, one that did not
  * answer yet only LIMIT_QUEUE_UNTRIED (a server that says nothing holds a place for minutes), one
  * that failed just one until it answers again. When a destination that failed takes a message,
  * everything that waits for it is due at once.

@@ -12,8 +12,6 @@
 #include "base/mem.h"
 #include "queue/slab.h"
 
-#define SPARE 20 /* one place of so many is kept for those who have less than half */
-
 /* Letter.pos, when it is not a place in the heap. */
 #define POS_DUE       UINT32_MAX
 #define POS_UNDER_WAY (UINT32_MAX - 1)
@@ -318,7 +316,10 @@ static void flow_ready(struct schedule *s, uint32_t i, enum flow_state state)
     uint32_t sender = flow_sender(f);
     struct sender *x = sender_at(s, sender);
     f->state = state;
-    slab_push_back(ready_list(s, x), i);
+    if (state == FLOW_CALLED)
+        slab_push_front(ready_list(s, x), i);
+    else
+        slab_push_back(ready_list(s, x), i);
     if (!x->in_ring)
         slab_push_back(ring(s), sender);
     x->in_ring = 1;
@@ -347,9 +348,12 @@ static void flow_idle(struct schedule *s, uint32_t i)
     f->state = FLOW_IDLE;
 }
 
-static bool has_half(const struct schedule *s, const struct sender *x)
+/* Nobody has more places than are left for others: one that comes finds some free, although servers
+ * that say nothing hold theirs for minutes. Alone a sender has half of them, the next half of the
+ * rest. */
+static bool has_enough(const struct schedule *s, uint32_t sender)
 {
-    return x->under_way >= (s->o.places + 1) / 2;
+    return sender_at(s, sender)->under_way >= s->o.places - s->under_way;
 }
 
 /* Calls as many of the parked flows as find a place. One that loses it to another on the way is
@@ -526,15 +530,14 @@ void schedule_add(struct schedule *s, uint64_t entry, uint64_t destination, uint
     letter_wait(s, i, at);
 }
 
-/* The first of the ring that has less than half of the places; no more than two can have more.
- * When nobody else waits it is the first in any case. */
+/* The first of the ring that may have one more: those that may not have one at least, so there are
+ * no more than places. */
 static uint32_t next_sender(const struct schedule *s)
 {
     uint32_t i = s->ring_head;
-    for (int k = 0; k < 3 && i != SLAB_NONE; k++, i = sender_at(s, i)->turn.next)
-        if (!has_half(s, sender_at(s, i)))
-            return i;
-    return s->ring_head;
+    while (i != SLAB_NONE && has_enough(s, i))
+        i = sender_at(s, i)->turn.next;
+    return i;
 }
 
 static void take_turn(struct schedule *s, uint32_t sender, uint32_t flow, struct schedule_turn *out)
@@ -562,27 +565,29 @@ static void take_turn(struct schedule *s, uint32_t sender, uint32_t flow, struct
     *out = (struct schedule_turn){i, l->node.key, d->node.key};
 }
 
-/* Before a sender has more than half: whether another is parked where this flow goes. It is called
- * then, and comes first. */
-static bool call_others(struct schedule *s, uint32_t flow)
+/* One that may have a place, and is parked where this flow was called to, is called too. */
+static bool call_another(struct schedule *s, uint32_t flow)
 {
     const struct destination *d = destination_at(s, flow_destination(flow_at(s, flow)));
-    uint32_t i = d->parked_head;
-    for (int k = 0; k < 3 && i != SLAB_NONE; k++, i = flow_at(s, i)->turn.next) {
-        if (has_half(s, sender_at(s, flow_sender(flow_at(s, i)))))
-            continue;
-        flow_idle(s, i);
-        flow_ready(s, i, FLOW_CALLED);
-        return true;
-    }
-    return false;
+    uint32_t i = free_places(s, d) > 0 ? d->parked_head : SLAB_NONE;
+    while (i != SLAB_NONE && has_enough(s, flow_sender(flow_at(s, i))))
+        i = flow_at(s, i)->turn.next;
+    if (i == SLAB_NONE)
+        return false;
+    flow_idle(s, i);
+    flow_ready(s, i, FLOW_CALLED);
+    return true;
 }
 
-/* The last places are for senders that have less than half: servers that say nothing hold a place
- * for minutes, and he who writes to enough of them must not keep everybody else's mail in. */
-static bool last_places(const struct schedule *s)
+/* All in the ring have enough: places they were called to are for those who have not. */
+static bool call_others(struct schedule *s)
 {
-    return s->under_way + s->o.places / SPARE >= s->o.places;
+    for (uint32_t i = s->ring_head; i != SLAB_NONE; i = sender_at(s, i)->turn.next)
+        for (uint32_t f = sender_at(s, i)->ready_head;
+             f != SLAB_NONE && flow_at(s, f)->state == FLOW_CALLED; f = flow_at(s, f)->turn.next)
+            if (call_another(s, f))
+                return true;
+    return false;
 }
 
 bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, int64_t *next)
@@ -592,16 +597,15 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, i
     if (s->under_way >= s->o.places)
         return false;
     while (s->ring_head != SLAB_NONE) {
-        uint32_t sender = next_sender(s), flow = sender_at(s, sender)->ready_head;
+        uint32_t sender = next_sender(s);
+        if (sender == SLAB_NONE && call_others(s))
+            continue;
+        if (sender == SLAB_NONE)
+            break;
+        uint32_t flow = sender_at(s, sender)->ready_head;
         if (free_places(s, destination_at(s, flow_destination(flow_at(s, flow)))) == 0) {
             park(s, flow);
             continue;
-        }
-        if (has_half(s, sender_at(s, sender))) {
-            if (call_others(s, flow))
-                continue;
-            if (last_places(s)) /* whoever has less would have come first */
-                break;
         }
         take_turn(s, sender, flow, out);
         return true;
