@@ -36,24 +36,6 @@ static enum error try_append(struct kit *k, uint32_t box, struct slice raw)
     return store_append(k->s, 1, box, &m, 1, 0, &uid, &validity);
 }
 
-struct execute_job {
-    struct job job;
-    const char *sql;
-};
-
-static enum error run_execute(struct shard *sh, struct job *job)
-{
-    const char *sql = ((struct execute_job *)job)->sql;
-    return sqlite3_exec(sh->w.db, sql, NULL, NULL, NULL) == SQLITE_OK ? OK : ERR_BUG;
-}
-
-/* On the committer's thread, whose connection it is. */
-static void execute(struct kit *k, const char *sql)
-{
-    struct execute_job j = {.job.run = run_execute, .sql = sql};
-    assert_int_equal(job_do(&k->s->shard[0], &j.job), OK);
-}
-
 struct lines {
     unsigned n;
     char last[300];
@@ -149,7 +131,7 @@ static void test_compact(void **state)
     struct flag_list f = {.system = FLAG_DELETED};
     assert_int_equal(store_flags(k->s, 1, box, dead, 2, FLAGS_ADD, &f, NULL, NULL, NULL, NULL), OK);
     assert_int_equal(store_expunge(k->s, 1, box, NULL, 0), OK);
-    execute(k, "UPDATE expunged SET time = 1");
+    kit_execute(k, "UPDATE expunged SET time = 1");
     segment_path(k, path, sizeof path, 1);
     for (int i = 0; i < 50 && access(path, F_OK) == 0; i++)
         store_tend(k->s);
@@ -254,7 +236,7 @@ static void test_index_full(void **state)
     kit_append(k, 1, box, big, 0);
     segment_path(k, path, sizeof path, 1);
     assert_int_equal(stat(path, &before), 0);
-    execute(k, "PRAGMA max_page_count = 60");
+    kit_execute(k, "PRAGMA max_page_count = 60");
     enum error e = OK;
     for (int i = 0; i < 100 && e == OK; i++)
         e = try_append(k, box, raw);
@@ -268,7 +250,7 @@ static void test_index_full(void **state)
     assert_int_equal(after.st_size, before.st_size);
     kit_sound(k);
     uint32_t count = kit_figures(k, 1, box).exists;
-    execute(k, "PRAGMA max_page_count = 1000000");
+    kit_execute(k, "PRAGMA max_page_count = 1000000");
     assert_int_equal(try_append(k, box, big), OK);
     assert_int_equal(kit_figures(k, 1, box).exists, count + 1);
     assert_int_equal(kit_figures(k, 1, box).uid_next, count + 2);
@@ -290,13 +272,14 @@ static void test_not_the_disk(void **state)
     kit_append(k, 1, box, raw, 0);
     segment_path(k, path, sizeof path, 1);
     assert_int_equal(stat(path, &before), 0);
-    execute(k, "INSERT INTO meta SELECT (num << 32) | uid_next, x'00' FROM mailbox WHERE id = 1");
+    kit_execute(k,
+                "INSERT INTO meta SELECT (num << 32) | uid_next, x'00' FROM mailbox WHERE id = 1");
     assert_int_equal(try_append(k, box, raw), ERR_BUG);
     assert_int_equal(stat(path, &after), 0);
     assert_int_equal(after.st_size, before.st_size);
     assert_int_equal(try_append(k, sent, raw), OK);
     assert_string_equal(kit_uids(k, 1, box), "1");
-    execute(k, "DELETE FROM meta WHERE data = x'00'");
+    kit_execute(k, "DELETE FROM meta WHERE data = x'00'");
     assert_int_equal(try_append(k, box, raw), OK);
     assert_string_equal(kit_uids(k, 1, box), "1 2");
     assert_int_equal(index_error(x, SQLITE_NOMEM), ERR_AGAIN);
@@ -393,7 +376,7 @@ static void test_repair(void **state)
         uint32_t uid = kit_append(k, 1, box, kit_big(k, 50000, 1), 0);
         kit_append(k, 1, box, kit_raw(k, "s", "t"), FLAG_SEEN);
         /* A store that wakes up with this damage. */
-        execute(k, cases[i].sql);
+        kit_execute(k, cases[i].sql);
         kit_reopen(k);
         assert_true(check(k, false, &l) > 0);
         assert_non_null(strstr(l.last, i == 2 ? "damaged" : cases[i].word));
@@ -427,7 +410,7 @@ static void test_tend(void **state)
     store_tend(k->s); /* nothing is old enough */
     assert_int_equal(store_vanished(k->s, 1, box, since, &k->a, &gone, &n), OK);
     assert_int_equal(n, 3);
-    execute(k, "UPDATE expunged SET time = 1; UPDATE mailbox SET gone = 1 WHERE gone <> 0");
+    kit_execute(k, "UPDATE expunged SET time = 1; UPDATE mailbox SET gone = 1 WHERE gone <> 0");
     for (int i = 0; i < 6; i++)
         store_tend(k->s);
     assert_int_equal(store_vanished(k->s, 1, box, since, &k->a, &gone, &n), ERR_AGAIN);
@@ -456,9 +439,10 @@ static void test_gone_bounded(void **state)
     assert_int_equal(store_mailbox_create(k->s, 1, SLICE("old"), USE_NONE, &old), OK);
     kit_append(k, 1, old, kit_big(k, 50000, 1), 0);
     assert_int_equal(store_mailbox_delete(k->s, 1, SLICE("old")), OK);
-    execute(k, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)"
-               " INSERT INTO mailbox SELECT 100000 + i, 1, 100000 + i, 'x', 0, 0, 1, 1, 1, 0, 0,"
-               " 0, 0, 0, 4102444800 FROM n");
+    kit_execute(k,
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)"
+                " INSERT INTO mailbox SELECT 100000 + i, 1, 100000 + i, 'x', 0, 0, 1, 1, 1, 0, 0,"
+                " 0, 0, 0, 4102444800 FROM n");
     for (int i = 0; i < 3; i++) {
         assert_int_equal(store_mailbox_create(k->s, 1, SLICE("new"), USE_NONE, &id), OK);
         assert_int_equal(store_mailbox_delete(k->s, 1, SLICE("new")), OK);
@@ -521,7 +505,7 @@ static void test_newer_version(void **state)
     struct kit *k = *state;
     struct store *other;
     struct store_options o = {.dir = k->dir};
-    execute(k, "PRAGMA user_version = 99");
+    kit_execute(k, "PRAGMA user_version = 99");
     kit_close(k);
     assert_int_equal(store_open(&o, &other), ERR_CONFLICT);
     o.read_only = true;
@@ -690,7 +674,7 @@ static void test_dead_segment_filled(void **state)
                                         .summary = {.envelope = SLICE("()")}};
     struct job near_end = {.run = run_near_end};
     assert_int_equal(job_do(sh, &near_end), OK);
-    execute(k, "INSERT INTO segment (number, live) VALUES (1, 0)");
+    kit_execute(k, "INSERT INTO segment (number, live) VALUES (1, 0)");
     /* In one group: the search for dead segments, then the messages, the second of which begins
      * another segment. */
     sem_t go;

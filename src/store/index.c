@@ -65,12 +65,14 @@ static const char *const text[ST_COUNT] = {
                     " WHERE id BETWEEN ?1 AND ?2 LIMIT ?3",
     [ST_MSG_FLAGS] = "UPDATE message SET flags = ?2, modseq = ?3,"
                      " born = CASE WHEN flags & 8 AND ?2 & 8 = 0 THEN ?3 ELSE born END,"
+                     " bits = CASE WHEN flags & 8 AND ?2 & 8 = 0 THEN bits | 2 ELSE bits END,"
                      " hidden = CASE WHEN ?2 & 8 = 0 THEN 0 WHEN flags & 8 THEN hidden ELSE ?3 END"
                      " WHERE id = ?1",
     [ST_MSG_DROP] = "DELETE FROM message WHERE id = ?1",
-    [ST_MSG_COPY] = "INSERT INTO message (id, " MSG_COLS ") SELECT ?2, flags, ?3, size, body,"
-                    " email, thread, internal_date, zone, ?4, sent, bits, ?3, CASE WHEN flags & 8 "
-                    "THEN ?3 ELSE 0 END FROM message WHERE id = ?1",
+    [ST_MSG_COPY] =
+        "INSERT INTO message (id, " MSG_COLS ") SELECT ?2, flags, ?3, size, body,"
+        " email, thread, internal_date, zone, ?4, sent, bits & ~2, ?3, CASE WHEN flags & 8 "
+        "THEN ?3 ELSE 0 END FROM message WHERE id = ?1",
     [ST_MSG_ENTRIES] = "SELECT id, flags, modseq, size FROM message WHERE id BETWEEN ?1 AND ?2",
     [ST_MSG_BODY] = "SELECT m.body, d.data FROM message m CROSS JOIN meta d ON d.id = m.id"
                     " WHERE m.id = ?1",
@@ -105,10 +107,11 @@ static const char *const text[ST_COUNT] = {
         " WHERE id = ?1",
     /* What left the account's mailboxes with a modseq from ?2 to ?3, also with the mailbox. */
     [ST_EXP_OF_ACCOUNT] =
-        "SELECT e.email, e.thread, e.born, e.hidden FROM mailbox m CROSS JOIN expunged e"
+        "SELECT e.email, e.thread, e.born, e.hidden, e.bits FROM mailbox m CROSS JOIN expunged e"
         " ON e.id >> 32 = m.num AND e.modseq BETWEEN ?2 AND ?3"
         " WHERE m.account = ?1 AND m.modseq >= ?2 UNION ALL"
-        " SELECT t.email, t.thread, t.born, t.hidden FROM mailbox m CROSS JOIN message t ON "
+        " SELECT t.email, t.thread, t.born, t.hidden, t.bits FROM mailbox m CROSS JOIN message t "
+        "ON "
         "t.id " BOX_ROWS " WHERE m.account = ?1 AND m.gone <> 0 AND m.modseq BETWEEN ?2 AND ?3",
     /* Of messages that can come back, deleted at ?2 or later: those of mailboxes that are there or
      * gone, and the messages of gone ones. */
@@ -132,10 +135,10 @@ static const char *const text[ST_COUNT] = {
                        " m.name FROM message t CROSS JOIN mailbox m ON m.num = t.id >> 32"
                        " WHERE t.id = ?1 AND m.gone <> 0 AND m.gone >= ?3 AND m.account = ?2",
     [ST_EXP_BACK] = "INSERT INTO message (id, " MSG_COLS ") SELECT ?2, flags & ~8, ?3, size, body,"
-                    " email, thread, internal_date, zone, ?4, sent, bits, ?3, 0 FROM expunged"
+                    " email, thread, internal_date, zone, ?4, sent, bits & ~2, ?3, 0 FROM expunged"
                     " WHERE id = ?1",
     [ST_MSG_BACK] = "INSERT INTO message (id, " MSG_COLS ") SELECT ?2, flags & ~8, ?3, size, body,"
-                    " email, thread, internal_date, zone, ?4, sent, bits, ?3, 0 FROM message"
+                    " email, thread, internal_date, zone, ?4, sent, bits & ~2, ?3, 0 FROM message"
                     " WHERE id = ?1",
     [ST_EXP_SPENT] = "UPDATE expunged SET body = 0 WHERE id = ?1",
     [ST_EXP_OLD] = "SELECT id, modseq, body FROM expunged WHERE time < ?1 LIMIT ?2",

@@ -37,7 +37,9 @@ static inline uint32_t row_num(int64_t key)
     return (uint32_t)((uint64_t)key >> 32);
 }
 
-#define MESSAGE_HAS_ATTACHMENT 1 /* in a row's `bits` */
+/* In a row's `bits`. */
+#define MESSAGE_HAS_ATTACHMENT 1
+#define MESSAGE_SHOWN_AGAIN    2 /* it has lost \Deleted, and `born` says when */
 
 /* --- Accounts --- */
 

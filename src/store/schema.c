@@ -62,9 +62,10 @@ const char *const schema_step[SCHEMA_VERSION] = {
     /* For views: what lists sort and filter by stands in the thin row (bit 1: has an attachment, in
      * `meta` its second byte). `born` and `hidden` are modseqs: a message could be seen from the
      * one on, when it came into its mailbox or lost \Deleted, to before the other, when it got it
-     * (0: it has not), which says what existed at an earlier modseq. Above an account's `floor` all
-     * that has gone since is known; older rows do not know when they were born, so that it begins
-     * here. Submissions: those that wait count as uses of their body. */
+     * (0: it has not), which says what existed at an earlier modseq (bit 2: it lost \Deleted, so
+     * that before `born` nothing is known). Above an account's `floor` all that has gone since is
+     * known; older rows do not know when they were born, so that it begins here. Submissions: those
+     * that wait count as uses of their body. */
     "ALTER TABLE account ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE account ADD COLUMN submissions INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE account ADD COLUMN submissions_floor INTEGER NOT NULL DEFAULT 0;"

@@ -1,13 +1,14 @@
 /* Figures of the store alone: deliveries a second with 1, 16 and 128 threads, rows a second of
- * store_read, and what a snapshot of a big mailbox costs.
+ * store_read, what a snapshot of a big mailbox costs, and a view of a big account.
  *
- *   store_bench DIR [deliveries] [bytes] [shards] [rounds of reading]
+ *   store_bench DIR [deliveries] [bytes] [shards] [rounds of reading] [messages of the view]
  *
  * DIR is made and must not exist. Half of each message is text that compresses and half is not. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "store/store.h"
+#include "store/view.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -148,14 +149,81 @@ static void big_mailbox(struct bench *b, unsigned n)
     mem_free(m);
 }
 
+static void look(struct bench *b, uint64_t account, uint32_t inbox, const char *what)
+{
+    struct view *v;
+    size_t n, found = 0;
+    double cpu = cpu_seconds();
+    int64_t start = clock_us();
+    if (store_view(b->s, account, &v) != OK)
+        die("no view");
+    double made = (double)(clock_us() - start) / 1e3, spent = (cpu_seconds() - cpu) * 1e3;
+    start = clock_us();
+    struct view_counts c = view_counts(v, inbox);
+    double counted = (double)(clock_us() - start) / 1e3;
+    const struct view_message *m = view_messages(v, &n);
+    start = clock_us();
+    for (size_t i = 0; i < 10000 && n > 0; i++) {
+        size_t copies;
+        (void)view_email(v, m[(i * 7919) % n].email, &copies);
+        found += copies;
+    }
+    printf("view      of %zu %s: %.2f ms, cpu %.2f ms; counts %.2f ms (%u threads), look-up %.2f us"
+           " (%zu)\n",
+           n, what, made, spent, counted, c.threads, (double)(clock_us() - start) / 1e4, found);
+    view_unref(v);
+}
+
+/* An account with several mailboxes; each message has a thread of its own. */
+static void view(struct bench *b, unsigned n)
+{
+    uint64_t account = 2000;
+    const struct mailbox_list *l;
+    uint32_t uids[200], validity, box[6];
+    struct store_message m[200];
+    char ids[200][40];
+    if (store_account_ensure(b->s, account, SLICE("en")) != OK ||
+        store_mailboxes(b->s, account, &l) != OK)
+        die("no account");
+    for (size_t i = 0; i < 6; i++)
+        box[i] = l->box[i].id;
+    store_mailboxes_unref(l);
+    for (unsigned i = 0; i < n; i += 200) {
+        for (size_t k = 0; k < 200; k++) {
+            m[k] = (struct store_message){.raw = b->raw, .summary = b->summary};
+            m[k].internal_date = clock_wall() - random_below(100000000);
+            m[k].summary.sent = m[k].internal_date;
+            int length = snprintf(ids[k], sizeof ids[k], "<%016llx@example.org>",
+                                  (unsigned long long)random_u64());
+            m[k].summary.message_id = slice_of(ids[k], (size_t)length);
+        }
+        if (store_append(b->s, account, box[i / 200 % 6], m, 200, 0, uids, &validity) != OK)
+            die("append failed");
+    }
+    struct uid_range one = {1, 1};
+    struct flag_list flag = {.system = FLAG_FLAGGED}, seen = {.system = FLAG_SEEN};
+    look(b, account, box[0], "cold");
+    look(b, account, box[0], "as it was");
+    for (int i = 0; i < 2; i++) {
+        const struct flag_list *f = i == 0 ? &flag : &seen;
+        if (store_flags(b->s, account, box[0], &one, 1, FLAGS_ADD, f, NULL, NULL, NULL, NULL) != OK)
+            die("flags failed");
+        look(b, account, box[0], i == 0 ? "after a flag" : "after another");
+    }
+    if (store_append(b->s, account, box[0], m, 1, 0, uids, &validity) != OK)
+        die("append failed");
+    look(b, account, box[0], "after a message");
+}
+
 int main(int argc, char **argv)
 {
-    uint32_t n = 8000, size = 4096, shards = 1, rounds = 3;
+    uint32_t n = 8000, size = 4096, shards = 1, rounds = 3, big = 20000;
     if (argc < 2 || (argc > 2 && parse_u32(slice_str(argv[2]), 10000000, &n) != OK) ||
         (argc > 3 && parse_u32(slice_str(argv[3]), 50000000, &size) != OK) ||
         (argc > 4 && parse_u32(slice_str(argv[4]), LIMIT_SHARDS, &shards) != OK) ||
-        (argc > 5 && parse_u32(slice_str(argv[5]), 100000, &rounds) != OK)) {
-        fputs("usage: store_bench DIR [deliveries] [bytes] [shards] [rounds]\n", stderr);
+        (argc > 5 && parse_u32(slice_str(argv[5]), 100000, &rounds) != OK) ||
+        (argc > 6 && parse_u32(slice_str(argv[6]), 10000000, &big) != OK)) {
+        fputs("usage: store_bench DIR [deliveries] [bytes] [shards] [rounds] [view]\n", stderr);
         return 2;
     }
     struct bench b = {.rounds = rounds};
@@ -172,6 +240,7 @@ int main(int argc, char **argv)
     deliver(&b, 16, n);
     deliver(&b, 128, n);
     big_mailbox(&b, 5000);
+    view(&b, big);
     store_close(b.s);
     mem_free(raw);
     return 0;

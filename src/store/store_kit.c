@@ -2,6 +2,7 @@
 #include "store/store_kit.h"
 
 #include "base/clock.h"
+#include "store/internal.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -99,6 +100,23 @@ void kit_sound(struct kit *k)
     unsigned bad = 99;
     assert_int_equal(store_check(k->s, false, print_line, NULL, NULL, &bad), OK);
     assert_int_equal(bad, 0);
+}
+
+struct execute_job {
+    struct job job;
+    const char *sql;
+};
+
+static enum error run_execute(struct shard *sh, struct job *job)
+{
+    const char *sql = ((struct execute_job *)job)->sql;
+    return sqlite3_exec(sh->w.db, sql, NULL, NULL, NULL) == SQLITE_OK ? OK : ERR_BUG;
+}
+
+void kit_execute(struct kit *k, const char *sql)
+{
+    struct execute_job j = {.job.run = run_execute, .sql = sql};
+    assert_int_equal(job_do(&k->s->shard[0], &j.job), OK);
 }
 
 struct slice kit_raw(struct kit *k, const char *subject, const char *text)

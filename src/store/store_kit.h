@@ -40,6 +40,9 @@ void kit_free(struct kit *k);
 /* store_check finds nothing. */
 void kit_sound(struct kit *k);
 
+/* Runs SQL on the committer's thread, whose connection it is. */
+void kit_execute(struct kit *k, const char *sql);
+
 /* A message with this subject and text; lives in k->a. */
 struct slice kit_raw(struct kit *k, const char *subject, const char *text);
 struct slice kit_big(struct kit *k, size_t size, uint32_t seed);

@@ -198,14 +198,14 @@ static enum error make_newest(struct account *a, struct view **out)
     struct shard *sh = a->shard;
     enum error e = ERR_AGAIN;
     for (int i = 0; i < TRIES && e == ERR_AGAIN; i++) {
-        struct view *v = NULL, *old = NULL;
+        struct view *v = NULL, *old;
         if ((e = gather(a, &v)) != OK)
             break;
-        if (a->view != NULL)
-            old = view_ref(a->view);
+        /* While this thread makes the next one it stays, and nobody gets it any more. */
+        old = a->view;
+        bool spent = old != NULL && atomic_load_explicit(&old->refs, memory_order_acquire) == 1;
         pthread_mutex_unlock(&sh->lock);
-        e = v->n < UINT32_MAX ? view_build(sh, old, v) : ERR_LIMIT;
-        view_unref(old);
+        e = v->n < UINT32_MAX ? view_build(sh, old, spent, v) : ERR_LIMIT;
         if (e != OK)
             view_unref(v);
         pthread_mutex_lock(&sh->lock);

@@ -27,6 +27,7 @@ struct view_message {
     uint32_t mailbox, uid, size;
     uint16_t box; /* the view's own */
     bool has_attachment;
+    bool again; /* it lost \Deleted; before `born` it may have been seen too */
 };
 
 /* The newest. Never blocks on a commit; reads the index for what is new only. Not from a store that
@@ -66,10 +67,10 @@ struct view_counts view_counts(const struct view *v, uint32_t mailbox);
 
 /* Emails that changed after modseq `since` up to `v`, ascending, each once; exact also across
  * moves, deleted mailboxes and undelete, but for one thing: an email that was hidden by \Deleted
- * and shown again since counts as created. One that came and went since may be named as destroyed
- * or not at all. A thread existed at `since` when one of its emails in `v` is not created, or one
- * of these is destroyed. ERR_AGAIN: the log does not reach back that far, or `since` is after `v`
- * (JMAP: cannotCalculateChanges). */
+ * and shown again since counts as created when it is there, and as destroyed when it is not. Others
+ * that came and went since are not named. A thread existed at `since` when one of its emails in `v`
+ * is not created, or one of these is destroyed. ERR_AGAIN: the log does not reach back that far, or
+ * `since` is after `v` (JMAP: cannotCalculateChanges). */
 enum email_change_kind { EMAIL_CREATED, EMAIL_UPDATED, EMAIL_DESTROYED };
 struct email_change {
     uint64_t email, thread;

@@ -71,7 +71,8 @@ struct piece { /* new messages of a mailbox */
 
 struct build {
     struct shard *sh;
-    const struct view *old;
+    struct view *old;
+    bool spent;
     struct view *v;
     bool *gone; /* of the old view's positions; NULL: none */
     size_t n_gone;
@@ -169,6 +170,7 @@ static void take_columns(struct view_message *m, sqlite3_stmt *st)
     m->received = col_i(st, 3);
     m->sent = col_i(st, 4);
     m->has_attachment = (col_i(st, 5) & MESSAGE_HAS_ATTACHMENT) != 0;
+    m->again = (col_i(st, 5) & MESSAGE_SHOWN_AGAIN) != 0;
     m->born = col_u(st, 6);
     m->hidden = col_u(st, 7);
     /* The index may be ahead of the snapshot; of what is later nothing is known here. */
@@ -377,6 +379,7 @@ static void merge(struct build *b)
     b->items = mem_resize(NULL, b->n_row, sizeof *b->items);
     b->tmp = mem_resize(NULL, b->n_row, sizeof *b->tmp);
     b->v->order = view_order_new(b->v->n);
+    b->v->m = mem_resize(NULL, b->v->n, sizeof b->v->m[0]);
     merge_messages(b);
     merge_index(b, b->old != NULL ? b->old->order->by_email : NULL, b->v->order->by_email, false);
     merge_index(b, b->old != NULL ? b->old->order->by_thread : NULL, b->v->order->by_thread, true);
@@ -389,6 +392,7 @@ static void change_one(struct view_message *m, const struct flag_change *c)
 {
     if ((m->flags & ~c->flags) & FLAG_DELETED) {
         m->born = c->modseq;
+        m->again = true;
         m->hidden = 0;
     } else if ((c->flags & ~m->flags) & FLAG_DELETED) {
         m->hidden = c->modseq;
@@ -417,23 +421,39 @@ static bool same_aside(const struct view *a, const struct view *b)
     return true;
 }
 
-/* The same messages in the same order: only flags changed, and the counts where they did. */
+static struct view_counts *copy_counts(const struct view *v)
+{
+    const struct view_counts *counts = atomic_load_explicit(&v->counts, memory_order_acquire);
+    if (counts == NULL)
+        return NULL;
+    struct view_counts *copy = mem_array(v->n_boxes, sizeof *copy);
+    if (v->n_boxes > 0)
+        memcpy(copy, counts, v->n_boxes * sizeof *copy);
+    return copy;
+}
+
+/* The same messages in the same order: only flags changed, and the counts where they did. A view
+ * that nobody looks at gives its messages away; copying them is most of the work. */
 static void change_flags(struct build *b)
 {
     struct view *v = b->v;
-    struct view_counts *counts = atomic_load_explicit(&b->old->counts, memory_order_acquire);
     struct view_tally *tally = NULL;
+    struct view_counts *counts = NULL;
+    if (same_aside(b->old, v) && few_counts_change(b))
+        counts = copy_counts(b->old);
     v->order = b->old->order;
     atomic_fetch_add_explicit(&v->order->refs, 1, memory_order_relaxed);
-    if (v->n > 0)
-        memcpy(v->m, b->old->m, v->n * sizeof v->m[0]);
-    if (counts != NULL && same_aside(b->old, v) && few_counts_change(b)) {
-        struct view_counts *copy = mem_array(v->n_boxes, sizeof *copy);
-        if (v->n_boxes > 0)
-            memcpy(copy, counts, v->n_boxes * sizeof *copy);
-        atomic_store_explicit(&v->counts, copy, memory_order_relaxed);
-        tally = view_tally_new(v, copy);
+    if (b->spent) {
+        v->m = b->old->m;
+        b->old->m = NULL;
+    } else {
+        v->m = mem_resize(NULL, v->n, sizeof v->m[0]);
+        if (v->n > 0)
+            memcpy(v->m, b->old->m, v->n * sizeof v->m[0]);
     }
+    atomic_store_explicit(&v->counts, counts, memory_order_relaxed);
+    if (counts != NULL)
+        tally = view_tally_new(v, counts);
     for (size_t i = 0; i < b->n_change; i++) {
         struct view_message *m = &v->m[b->change[i].at];
         if (tally != NULL)
@@ -445,15 +465,14 @@ static void change_flags(struct build *b)
     view_tally_free(tally);
 }
 
-enum error view_build(struct shard *sh, const struct view *old, struct view *v)
+enum error view_build(struct shard *sh, struct view *old, bool spent, struct view *v)
 {
-    struct build b = {.sh = sh, .old = old, .v = v};
+    struct build b = {.sh = sh, .old = old, .spent = spent, .v = v};
     b.piece = mem_array(v->n_boxes, sizeof *b.piece);
     b.box_now = mem_array(old != NULL ? old->n_boxes : 0, sizeof *b.box_now);
     compare(&b);
     enum error e = read_rows(&b);
     if (e == OK) {
-        v->m = mem_resize(NULL, v->n, sizeof v->m[0]);
         if (old != NULL && b.n_row == 0 && b.n_gone == 0 && b.same_boxes) {
             change_flags(&b);
         } else {

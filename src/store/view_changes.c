@@ -4,7 +4,8 @@
 
 struct candidate {
     uint64_t email, thread;
-    bool existed; /* one of its messages could be seen at `since` */
+    bool existed; /* one of its messages could be seen at `since` ... */
+    bool maybe;   /* ... or may have been */
 };
 
 struct changes {
@@ -14,18 +15,23 @@ struct changes {
     size_t n, cap;
 };
 
-static void add(struct changes *x, uint64_t email, uint64_t thread, bool existed)
+static void add(struct changes *x, uint64_t email, uint64_t thread, bool existed, bool maybe)
 {
     if (x->n == x->cap) {
         x->cap = x->cap ? x->cap * 2 : 64;
         x->c = mem_resize(x->c, x->cap, sizeof *x->c);
     }
-    x->c[x->n++] = (struct candidate){email, thread, existed};
+    x->c[x->n++] = (struct candidate){email, thread, existed, maybe};
 }
 
 static bool seen_at(uint64_t since, uint64_t born, uint64_t hidden)
 {
     return born <= since && (hidden == 0 || hidden > since);
+}
+
+static bool maybe_seen_at(uint64_t since, uint64_t born, bool again)
+{
+    return born > since && again;
 }
 
 /* The log of gone messages reaches back to `since`. */
@@ -59,7 +65,8 @@ static enum error add_gone(struct shard *sh, struct changes *x)
             bind_u(st, 3, x->v->state.modseq);
         }
         while (index_row(&r->x, st, &e) == 1)
-            add(x, col_u(st, 0), col_u(st, 1), seen_at(x->since, col_u(st, 2), col_u(st, 3)));
+            add(x, col_u(st, 0), col_u(st, 1), seen_at(x->since, col_u(st, 2), col_u(st, 3)),
+                maybe_seen_at(x->since, col_u(st, 2), (col_i(st, 4) & MESSAGE_SHOWN_AGAIN) != 0));
     }
     index_read_end(&r->x);
     reader_put(sh, r);
@@ -80,7 +87,8 @@ static void add_changed(struct changes *x)
             for (uint32_t k = 0; k < run; k++, seq++) {
                 const struct view_message *m = &v->m[v->order->by_uid[b->first + seq - 1]];
                 if (s[k].modseq > x->since)
-                    add(x, m->email, m->thread, seen_at(x->since, m->born, m->hidden));
+                    add(x, m->email, m->thread, seen_at(x->since, m->born, m->hidden),
+                        maybe_seen_at(x->since, m->born, m->again));
             }
         }
     }
@@ -114,13 +122,15 @@ static enum error settle(struct changes *x, struct arena *a, struct email_change
         qsort(x->c, x->n, sizeof *x->c, candidate_order);
     for (size_t i = 0; i < x->n;) {
         struct email_change e = {.email = x->c[i].email, .thread = x->c[i].thread};
-        bool exists = false, existed = false;
-        for (; i < x->n && x->c[i].email == e.email; i++)
+        bool exists = false, existed = false, maybe = false;
+        for (; i < x->n && x->c[i].email == e.email; i++) {
             existed = existed || x->c[i].existed;
+            maybe = maybe || x->c[i].maybe;
+        }
         look_at_rest(x, e.email, &exists, &existed);
-        if (!exists && !existed)
+        if (!exists && !existed && !maybe)
             continue;
-        e.kind = !existed ? EMAIL_CREATED : exists ? EMAIL_UPDATED : EMAIL_DESTROYED;
+        e.kind = !exists ? EMAIL_DESTROYED : existed ? EMAIL_UPDATED : EMAIL_CREATED;
         list[count++] = e;
     }
     *out = list;

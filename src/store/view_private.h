@@ -35,8 +35,9 @@ struct view {
 };
 
 /* view_build.c: what `v` (its boxes with their snapshots, and nothing else) shows, made of `old`
- * (NULL: of nothing). ERR_AGAIN: a message was purged before it was read. */
-must_use enum error view_build(struct shard *sh, const struct view *old, struct view *v);
+ * (NULL: of nothing). `spent`: nobody else has `old`, nor will look at it after this went well.
+ * ERR_AGAIN: a message was purged before it was read. */
+must_use enum error view_build(struct shard *sh, struct view *old, bool spent, struct view *v);
 struct view_order *view_order_new(size_t n);
 void view_order_unref(struct view_order *o);
 

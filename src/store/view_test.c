@@ -482,6 +482,18 @@ static void run_random(void)
             mailboxes_are_right(k, 1, p);
         }
         changes_are_right(k, past[i > 0 ? i - 1 : 0].v, v, again);
+        /* A view that nobody holds is changed in its place. */
+        for (int t = 0; random_below(2) && t < 3; t++) {
+            struct view *unheld;
+            forget_view(k);
+            assert_int_equal(store_view(k->s, 1, &unheld), OK);
+            (void)view_counts(unheld, 1);
+            view_unref(unheld);
+            random_flags(k, again);
+            assert_int_equal(store_view(k->s, 1, &unheld), OK);
+            view_is_right(k, 1, unheld);
+            view_unref(unheld);
+        }
         if (random_below(60) == 0)
             kit_reopen(k);
     }
@@ -503,10 +515,218 @@ static void test_random(void **state)
         run_random();
 }
 
+/* --- The log's end --- */
+
+static void test_log_ends(void **state)
+{
+    (void)state;
+    struct kit *k = kit_new(1);
+    uint32_t box = kit_box(k, 1, "INBOX"), id, *ids;
+    struct email_change *c;
+    struct view *v;
+    size_t n;
+    assert_int_equal(store_mailbox_create(k->s, 1, SLICE("x"), USE_NONE, &id), OK);
+    kit_append(k, 1, box, kit_raw(k, "a", "t"), FLAG_DELETED);
+    kit_append(k, 1, id, kit_raw(k, "b", "t"), 0);
+    kit_append(k, 1, id, kit_raw(k, "c", "t"), FLAG_DELETED);
+    assert_int_equal(store_expunge(k->s, 1, id, NULL, 0), OK);
+    uint64_t first = kit_figures(k, 1, id).modseq;
+    assert_int_equal(store_expunge(k->s, 1, box, NULL, 0), OK);
+    uint64_t second = kit_figures(k, 1, box).modseq;
+    assert_int_equal(store_mailbox_delete(k->s, 1, SLICE("x")), OK);
+    kit_append(k, 1, box, kit_raw(k, "d", "t"), 0);
+    assert_int_equal(store_view(k->s, 1, &v), OK);
+    uint64_t now = view_state(v).modseq;
+    assert_int_equal(store_email_changes(k->s, v, 0, &k->a, &c, &n), OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(c[0].kind, EMAIL_CREATED);
+    assert_int_equal(store_email_changes(k->s, v, now + 1, &k->a, &c, &n), ERR_AGAIN);
+    assert_int_equal(store_email_changes(k->s, v, now, &k->a, &c, &n), OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(store_email_changes(k->s, v, second, &k->a, &c, &n), OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(c[0].kind, EMAIL_DESTROYED);
+    /* What was expunged in the mailbox that is gone is purged first. */
+    kit_execute(k, "UPDATE expunged SET time = 1 WHERE id >> 32 ="
+                   " (SELECT num FROM mailbox WHERE name = 'x')");
+    store_tend(k->s);
+    assert_int_equal(store_email_changes(k->s, v, first - 1, &k->a, &c, &n), ERR_AGAIN);
+    assert_int_equal(store_email_changes(k->s, v, first, &k->a, &c, &n), OK);
+    kit_execute(k, "UPDATE expunged SET time = 1");
+    store_tend(k->s);
+    assert_int_equal(store_email_changes(k->s, v, second - 1, &k->a, &c, &n), ERR_AGAIN);
+    assert_int_equal(store_email_changes(k->s, v, second, &k->a, &c, &n), OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(store_mailboxes_gone(k->s, 1, second, &k->a, &ids, &n), OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(ids[0], id);
+    kit_execute(k, "UPDATE mailbox SET gone = 1 WHERE gone <> 0");
+    for (int i = 0; i < 3; i++)
+        store_tend(k->s);
+    assert_int_equal(store_mailboxes_gone(k->s, 1, second, &k->a, &ids, &n), ERR_AGAIN);
+    assert_int_equal(store_email_changes(k->s, v, second, &k->a, &c, &n), ERR_AGAIN);
+    assert_int_equal(store_email_changes(k->s, v, now, &k->a, &c, &n), OK);
+    assert_int_equal(n, 0);
+    view_unref(v);
+    kit_reopen(k);
+    assert_int_equal(store_mailboxes_gone(k->s, 1, second, &k->a, &ids, &n), ERR_AGAIN);
+    kit_sound(k);
+    kit_free(k);
+}
+
+/* --- Memory --- */
+
+static bool has_view(struct kit *k, uint64_t account)
+{
+    struct account *a = account_get(store_shard(k->s, account), account);
+    bool has = a->view != NULL;
+    account_put(a);
+    return has;
+}
+
+static void look(struct kit *k, uint64_t account)
+{
+    struct view *v;
+    assert_int_equal(store_view(k->s, account, &v), OK);
+    view_unref(v);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    struct kit *k = kit_new(2);
+    for (uint64_t account = 1; account <= 8; account++) {
+        uint32_t box = kit_box(k, account, "INBOX");
+        for (int i = 0; i < 20; i++)
+            kit_append(k, account, box, kit_raw(k, "a", "t"), 0);
+        look(k, account);
+    }
+    size_t all = atomic_load(&k->s->view_bytes);
+    assert_true(all > 8 * 20 * sizeof(struct view_message));
+    for (uint64_t account = 1; account <= 8; account++)
+        assert_true(has_view(k, account));
+    struct account *first = account_get(store_shard(k->s, 1), 1);
+    first->view_used_ms = 0; /* for longest */
+    account_put(first);
+    k->s->view_limit = all - 1;
+    look(k, 5);
+    assert_true(atomic_load(&k->s->view_bytes) < all);
+    assert_false(has_view(k, 1));
+    k->s->view_limit = 0;
+    look(k, 1);
+    assert_int_equal(atomic_load(&k->s->view_bytes), 0);
+    k->s->view_limit = all;
+    look(k, 2);
+    for (unsigned i = 0; i < 2; i++)
+        accounts_tend(&k->s->shard[i], INT64_MAX, false);
+    assert_int_equal(atomic_load(&k->s->view_bytes), 0);
+    kit_free(k);
+}
+
+/* --- Many at once --- */
+
+struct busy {
+    struct kit *k;
+    uint32_t box[3];
+    atomic_bool stop;
+    unsigned rounds;
+};
+
+static void must(bool ok, const char *what)
+{
+    if (!ok)
+        bug("%s", what);
+}
+
+/* Moves the messages around, and new ones come. */
+static void *mover(void *arg)
+{
+    struct busy *x = arg;
+    struct uid_range all = {1, UINT32_MAX};
+    for (unsigned i = 0; i < x->rounds; i++) {
+        struct uid_pair *pairs;
+        uint32_t validity, from = random_below(3);
+        size_t n;
+        autoarena a;
+        arena_init(&a, 1 << 20);
+        struct flag_list f = {.system = 1u << random_below(3)};
+        must(store_copy(x->k->s, 1, x->box[from], &all, 1, x->box[(from + 1) % 3], true, 0, &a,
+                        &pairs, &n, &validity) == OK,
+             "move");
+        must(store_flags(x->k->s, 1, x->box[random_below(3)], &all, 1,
+                         random_below(2) ? FLAGS_ADD : FLAGS_REMOVE, &f, NULL, NULL, NULL,
+                         NULL) == OK,
+             "flags");
+    }
+    return NULL;
+}
+
+static void *looker(void *arg)
+{
+    struct busy *x = arg;
+    struct view *before = NULL, *now;
+    static const struct shown none = {.n = 0};
+    while (!atomic_load(&x->stop)) {
+        size_t n;
+        must(store_view(x->k->s, 1, &now) == OK, "view");
+        const struct view_message *m = view_messages(now, &n);
+        must(n == 10, "each message is in one place at any moment");
+        for (size_t i = 1; i < n; i++)
+            must(plain_order(&m[i - 1], &m[i]) < 0, "in order");
+        for (size_t i = 0; i < n; i++)
+            must(m[i].modseq <= view_state(now).modseq, "nothing of a later state");
+        (void)view_counts(now, x->box[0]);
+        if (before != NULL && view_state(before).modseq <= view_state(now).modseq)
+            changes_are_right(x->k, before, now, &none);
+        view_unref(before);
+        before = now;
+        if (random_below(4) == 0) /* forgets views and snapshots */
+            accounts_tend(&x->k->s->shard[0], INT64_MAX, false);
+    }
+    view_unref(before);
+    return NULL;
+}
+
+static void test_busy(void **state)
+{
+    (void)state;
+    struct busy x = {.k = kit_new(1), .rounds = 300};
+    pthread_t t[6];
+    static const char *const in[] = {"INBOX", "Archive", "Trash"};
+    for (int i = 0; i < 3; i++)
+        x.box[i] = kit_box(x.k, 1, in[i]);
+    for (int i = 0; i < 10; i++)
+        kit_append(x.k, 1, x.box[i % 3], kit_raw(x.k, "a", "t"), 0);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, i < 2 ? mover : looker, &x), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    atomic_store(&x.stop, true);
+    for (int i = 2; i < 6; i++)
+        pthread_join(t[i], NULL);
+    kit_sound(x.k);
+    kit_free(x.k);
+}
+
+static void test_beside(void **state)
+{
+    (void)state;
+    struct kit *k = kit_new(1);
+    struct view *v;
+    kit_box(k, 1, "INBOX");
+    kit_close(k);
+    struct store_options o = {.dir = k->dir, .read_only = true};
+    assert_int_equal(store_open(&o, &k->s), OK);
+    assert_int_equal(store_view(k->s, 1, &v), ERR_CLOSED);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_random), cmocka_unit_test(test_log_ends),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
