@@ -4,25 +4,7 @@
 #include "web/handlers.h"
 #include "web/http.h"
 
-/* --- Negotiation (RFC 9110 12.5.3) --- */
-
-/* Does the client take this coding? "*" is not looked at: who takes all takes the plain form. */
-static bool accepts(struct http_exchange *x, struct slice coding)
-{
-    struct slice list = http_field(x, "accept-encoding"), item, name;
-    while (slice_split(&list, ',', &item)) {
-        if (!slice_split(&item, ';', &name) || !slice_ieq(slice_trim(name), coding))
-            continue;
-        item = slice_trim(item); /* "q=0", "q=0.5", or nothing */
-        if (!slice_istarts(item, SLICE("q=0")))
-            return true;
-        for (size_t i = 3; i < item.n; i++)
-            if (item.p[i] >= '1' && item.p[i] <= '9')
-                return true;
-        return false;
-    }
-    return false;
-}
+/* --- Negotiation --- */
 
 struct form {
     struct slice bytes;
@@ -31,9 +13,9 @@ struct form {
 
 static struct form best_form(struct http_exchange *x, const struct web_asset *a)
 {
-    if (a->brotli.n > 0 && accepts(x, SLICE("br")))
+    if (a->brotli.n > 0 && http_accepts(x, "br"))
         return (struct form){a->brotli, "br"};
-    if (a->gzip.n > 0 && accepts(x, SLICE("gzip")))
+    if (a->gzip.n > 0 && http_accepts(x, "gzip"))
         return (struct form){a->gzip, "gzip"};
     return (struct form){a->identity, NULL};
 }

@@ -92,7 +92,10 @@ static void finish_to_https(struct http_exchange *x)
         return;
     }
     buf_lit(&to, "https://");
-    buf_add(&to, host.n > 0 ? host : slice_str(s->config->host));
+    if (slice_has(host, ':')) /* IPv6 */
+        buf_printf(&to, "[%.*s]", SLICE_FMT(host));
+    else
+        buf_add(&to, host.n > 0 ? host : slice_str(s->config->host));
     if (port != 443)
         buf_printf(&to, ":%u", (unsigned)port);
     add_encoded(&to, http_path(x));
