@@ -26,6 +26,9 @@ struct sessions *sessions_new(struct directory *d) must_use;
 void sessions_free(struct sessions *s);
 struct login_session *sessions_add(struct sessions *s, const struct account *a, const char *service,
                                    struct waker *w) must_use;
+must_use enum error sessions_list(struct sessions *s, uint64_t account, struct arena *a,
+                                  struct live_session **out, size_t *n);
+must_use enum error sessions_revoke(struct sessions *s, uint64_t account, uint64_t id);
 /* Looks at every account with a session again. */
 void sessions_recheck(struct sessions *s);
 

@@ -153,3 +153,14 @@ struct login_session *login_session_begin(struct login *l, const struct account 
 {
     return sessions_add(l->sessions, a, service, w);
 }
+
+enum error login_session_list(struct login *l, uint64_t account, struct arena *a,
+                              struct live_session **out, size_t *n)
+{
+    return sessions_list(l->sessions, account, a, out, n);
+}
+
+enum error login_session_revoke(struct login *l, uint64_t account, uint64_t id)
+{
+    return sessions_revoke(l->sessions, account, id);
+}

@@ -44,7 +44,22 @@ enum login_result login_check(struct login *l, const struct login_request *rq, s
 struct login_session;
 struct login_session *login_session_begin(struct login *l, const struct account *a,
                                           const char *service, struct waker *w) must_use;
+/* Where it comes from, for lists; as known after login_session_begin(). */
+void login_session_peer(struct login_session *s, struct ip peer);
 bool login_session_revoked(const struct login_session *s);
 void login_session_end(struct login_session *s);
+
+/* For people to look at, and to end one by one. */
+struct live_session {
+    uint64_t id; /* of this run of the program */
+    const char *service;
+    struct ip peer;
+    int64_t since; /* wall seconds */
+};
+/* An account's sessions that are not revoked, newest first, in `a`. ERR_LIMIT: the arena's. */
+must_use enum error login_session_list(struct login *l, uint64_t account, struct arena *a,
+                                       struct live_session **out, size_t *n);
+/* Revokes one. ERR_NOTFOUND. */
+must_use enum error login_session_revoke(struct login *l, uint64_t account, uint64_t id);
 
 #endif

@@ -253,6 +253,34 @@ static void test_sessions(void **state)
     login_session_end(NULL);
 }
 
+static void test_session_list(void **state)
+{
+    autoarena a;
+    arena_init(&a, 65536);
+    struct live_session *list;
+    size_t n;
+    struct ip peer;
+    assert_int_equal(ip_parse(SLICE("192.0.2.9"), &peer), OK);
+    struct login_session *first = login_session_begin(l, &anna, "imap", NULL);
+    struct login_session *second = login_session_begin(l, &anna, "submission", NULL);
+    login_session_peer(second, peer);
+    assert_int_equal(login_session_list(l, anna.id, &a, &list, &n), OK);
+    assert_int_equal(n, 2);
+    assert_string_equal(list[0].service, "submission");
+    assert_true(ip_eq(list[0].peer, peer));
+    assert_true(list[1].since >= clock_wall() - 60 && list[1].since <= clock_wall());
+    assert_int_equal(login_session_revoke(l, anna.id + 1, list[0].id), ERR_NOTFOUND);
+    assert_int_equal(login_session_revoke(l, anna.id, list[0].id), OK);
+    assert_true(login_session_revoked(second) && !login_session_revoked(first));
+    assert_int_equal(login_session_revoke(l, anna.id, list[0].id), ERR_NOTFOUND);
+    assert_int_equal(login_session_list(l, anna.id, &a, &list, &n), OK);
+    assert_int_equal(n, 1);
+    login_session_end(second);
+    login_session_end(first);
+    assert_int_equal(login_session_list(l, anna.id, &a, &list, &n), OK);
+    assert_int_equal(n, 0);
+}
+
 static _Atomic bool stop;
 
 static void *change_often(void *arg)
@@ -328,6 +356,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_many_wrong_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_right_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sessions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_session_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_session_threads, set_up, tear_down),
         cmocka_unit_test(test_cache),
     };

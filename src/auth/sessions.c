@@ -1,6 +1,7 @@
 /* Live sessions, and ending those whose account changed; see login.h. */
 #include "auth/internal.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -11,7 +12,9 @@ enum { BUCKETS = 1024, IDS_SIZE = 64 * 1024 * 1024 };
 struct login_session {
     struct sessions *all;
     struct login_session *next, **place;
-    uint64_t account, epoch;
+    uint64_t id, account, epoch;
+    int64_t since;
+    struct ip peer; /* with the bucket's lock */
     char address[LIMIT_ADDRESS + 1];
     const char *service;
     struct waker *waker;
@@ -25,6 +28,7 @@ struct bucket {
 
 struct sessions {
     struct directory *directory;
+    _Atomic uint64_t last_id;
     struct bucket buckets[BUCKETS];
 };
 
@@ -119,6 +123,8 @@ struct login_session *sessions_add(struct sessions *s, const struct account *a, 
     struct login_session *l = mem_alloc(sizeof *l);
     struct bucket *b = bucket_of(s, a->id);
     l->all = s;
+    l->id = atomic_fetch_add(&s->last_id, 1) + 1;
+    l->since = clock_wall();
     l->account = a->id;
     l->epoch = a->epoch;
     l->service = service;
@@ -136,6 +142,48 @@ struct login_session *sessions_add(struct sessions *s, const struct account *a, 
     if (epoch_now(s, a->id, &epoch))
         apply_epoch(b, a->id, epoch);
     return l;
+}
+
+void login_session_peer(struct login_session *s, struct ip peer)
+{
+    struct bucket *b = bucket_of(s->all, s->account);
+    pthread_mutex_lock(&b->lock);
+    s->peer = peer;
+    pthread_mutex_unlock(&b->lock);
+}
+
+enum error sessions_list(struct sessions *s, uint64_t account, struct arena *a,
+                         struct live_session **out, size_t *n)
+{
+    struct bucket *b = bucket_of(s, account);
+    size_t count = 0, k = 0;
+    pthread_mutex_lock(&b->lock);
+    for (const struct login_session *l = b->first; l != NULL; l = l->next)
+        count += l->account == account;
+    struct live_session *list = arena_array(a, count + 1, sizeof *list);
+    for (const struct login_session *l = b->first; l != NULL && list != NULL; l = l->next)
+        if (l->account == account && !atomic_load(&l->revoked))
+            list[k++] = (struct live_session){l->id, l->service, l->peer, l->since};
+    pthread_mutex_unlock(&b->lock);
+    if (list == NULL)
+        return ERR_LIMIT;
+    *out = list;
+    *n = k;
+    return OK;
+}
+
+enum error sessions_revoke(struct sessions *s, uint64_t account, uint64_t id)
+{
+    struct bucket *b = bucket_of(s, account);
+    enum error e = ERR_NOTFOUND;
+    pthread_mutex_lock(&b->lock);
+    for (struct login_session *l = b->first; l != NULL; l = l->next)
+        if (l->account == account && l->id == id && !atomic_load(&l->revoked)) {
+            end_session(l);
+            e = OK;
+        }
+    pthread_mutex_unlock(&b->lock);
+    return e;
 }
 
 bool login_session_revoked(const struct login_session *s)

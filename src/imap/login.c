@@ -168,6 +168,7 @@ static void logged_in(struct imap_session *s, const struct account *a)
     }
     s->waker = conn_waker(s->conn);
     s->login = login_session_begin(s->service->login, a, "imap", s->waker);
+    login_session_peer(s->login, s->peer);
     s->account = a->id;
     s->address = mem_strdup(a->address);
     s->quota = a->quota;

@@ -108,7 +108,9 @@ enum jmap_type {
 /* From "Email,Mailbox" or "*". */
 unsigned jmap_types(struct slice names);
 
-struct jmap_push; /* one stream's watch and what it was told last */
+/* One stream's watch and what it was told last. What changed before it began is not told: clients
+ * ask with /changes when they (re)connect. */
+struct jmap_push;
 must_use enum error jmap_push_begin(const struct jmap_service *s, const struct jmap_user *u,
                                     unsigned types, struct waker *w, struct jmap_push **out);
 /* Appends a "state" event when something changed since the last call; true when it did. */

@@ -96,6 +96,7 @@ struct jmap_set_error {
     const char *type, *detail;     /* static, or in the call's arena */
     const char *const *properties; /* NULL-ended, or NULL */
     struct slice existing;         /* existingId of "alreadyExists" (Email/import), or empty */
+    struct slice not_found;        /* the id in notFound of "blobNotFound", or empty */
 };
 extern const char JMAP_LATER[];
 /* invalidProperties of one property, whose name lives as long as the call. */
@@ -150,6 +151,9 @@ bool jmap_since(struct jmap_call *c, const char *name, const struct view_state *
  * the request. NULL after jmap_fail_error(). */
 struct view *jmap_view(struct jmap_call *c);
 void jmap_view_again(struct jmap_call *c);
+
+/* After a change that the store does not know of (identities, ...): wakes the account's streams. */
+void jmap_push_wake(uint64_t account);
 
 /* Runs another method's call after this one (onSuccessUpdateEmail, Email/copy): its answer follows
  * with the same call id, if this one does not fail. Takes `args`. */

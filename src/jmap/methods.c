@@ -4,6 +4,11 @@
 static const struct jmap_method *const tables[] = {
     jmap_core_methods,
     jmap_mailbox_methods,
+    jmap_thread_methods,
+    jmap_identity_methods,
+    jmap_vacation_methods,
+    jmap_quota_methods,
+    jmap_account_methods,
     jmap_email_get_methods,
     jmap_email_query_methods,
     jmap_email_parse_methods,

@@ -100,6 +100,7 @@ static enum smtp_reply logged_in(struct smtp_session *s, const struct account *a
     *s->account = *a;
     s->waker = conn_waker(s->conn);
     s->login = login_session_begin(service(s)->login, a, "submission", s->waker);
+    login_session_peer(s->login, s->peer);
     s->errors = 0;
     return REPLY_AUTH_OK;
 }
