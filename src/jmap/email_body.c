@@ -219,7 +219,7 @@ static void key_text_or_null(struct json_writer *w, const char *key, struct slic
     if (s.p == NULL)
         jw_null(w);
     else
-        jw_text(w, s);
+        header_text_write(w, s);
 }
 
 static struct slice charset_of(const struct mime_part *part)
@@ -400,13 +400,16 @@ static size_t cut_at(struct slice s, size_t max, bool html)
     return html ? before_tag(s, n) : n;
 }
 
+/* NUL is nothing that a reader sees, and more than some JSON parsers take. */
 static void line_feeds(struct slice s, struct buf *out)
 {
     while (s.n > 0) {
-        size_t n = slice_index(s, '\r');
+        size_t n = 0;
+        while (n < s.n && s.p[n] != '\r' && s.p[n] != 0)
+            n++;
         buf_add(out, slice_sub(s, 0, n));
-        bool pair = n + 1 < s.n && s.p[n + 1] == '\n';
-        if (n < s.n && !pair)
+        bool lone = n < s.n && s.p[n] == '\r' && !(n + 1 < s.n && s.p[n + 1] == '\n');
+        if (lone)
             buf_byte(out, '\r');
         s = slice_from(s, n + 1);
     }

@@ -219,7 +219,7 @@ static void write_address(struct arena *a, struct json_writer *w, const struct a
         autobuf text;
         buf_init(&text, 2 * local.n + host.n + 8);
         mailbox_print(&(struct mailbox_address){local, host}, &text);
-        jw_text(w, buf_slice(&text));
+        header_text_write(w, buf_slice(&text));
     } else {
         header_text_write(w, header_text(a, local));
     }
