@@ -44,7 +44,7 @@ static void test_list_properties(void **state)
                         "From: Joe Bloggs <joe@example.com>, =?utf-8?q?J=C3=BCrgen?= <j@x.de>\n"
                         "To: undisclosed-recipients:;\n"
                         "Cc: \"Doe, Jane\" <jane.doe@example.org>\n"
-                        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n  from here\n"
+                        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n from here\n"
                         "Date: Sun, 13 Oct 2013 14:12:00 +0200\n"
                         "Message-ID: <1@example.com>\n"
                         "In-Reply-To: (comment) <a@b> <c@d>\n"
