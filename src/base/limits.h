@@ -221,6 +221,9 @@
 #define LIMIT_OUTBOUND_KEPT        200
 #define LIMIT_OUTBOUND_KEPT_ALIKE  10    /* to one destination */
 #define LIMIT_OUTBOUND_KEEP_MS     5000  /* unused */
+#define LIMIT_REPEAT_RESULTS       1024 /* told to `mail` last, or left behind by a former one */
+#define LIMIT_REPEAT_BYTES         (4 * 1024 * 1024)
+#define LIMIT_REPEAT_MS            3600000 /* a long queue asks in any order */
 #define LIMIT_DNS_MS               10000 /* one look-up */
 #define LIMIT_DNS_RECORDS          100   /* of one answer */
 #define LIMIT_DNS_NAME             253   /* as text without the last dot, RFC 1035 2.3.4 */

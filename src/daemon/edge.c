@@ -91,6 +91,15 @@ static void relay(void *arg, uint64_t ticket, struct slice request, int memfd, s
         (void)close(memfd);
 }
 
+static void renewed(void *arg)
+{
+    struct edge *e = arg;
+    pthread_mutex_lock(&e->taking);
+    if (!e->stopping)
+        outbound_forget(e->outbound);
+    pthread_mutex_unlock(&e->taking);
+}
+
 static void relayed(void *arg, uint64_t ticket, const struct relay_result *r)
 {
     struct edge *e = arg;
@@ -107,13 +116,7 @@ static void on_handover(void *arg, int fd)
 {
     struct edge *e = arg;
     log_info("handover.again");
-    /* First the new connection: what is still unread in the old one must not be taken after the
-     * forgetting. What comes by the new one before it is asked for again. */
     handover_client_replace(e->handover, fd);
-    pthread_mutex_lock(&e->taking);
-    if (!e->stopping)
-        outbound_forget(e->outbound);
-    pthread_mutex_unlock(&e->taking);
 }
 
 /* --- Does the resolver validate? --- */
@@ -242,7 +245,7 @@ static enum error edge_serve(struct edge *e, const struct role_start *start)
 {
     const struct config *c = start->config;
     const struct role_kind kind = {"edge", TLS_FOR_SERVERS, c->edge_data, true};
-    const struct handover_duties duties = {banned, relay, e};
+    const struct handover_duties duties = {banned, relay, renewed, e};
     enum error err = prepare(e, start);
     if (!err)
         err = role_begin(&e->role, start, &kind);

@@ -162,7 +162,11 @@ static void *read_answers(void *arg)
             continue;
         }
         l->users++;
+        bool renewed = l->renewed;
+        l->renewed = false;
         pthread_mutex_unlock(&c->lock);
+        if (renewed && c->duties.renewed)
+            c->duties.renewed(c->duties.arg);
         read_link(c, l, room);
         pthread_mutex_lock(&c->lock);
         if (c->link == l)
@@ -321,6 +325,7 @@ bool handover_client_alive(struct handover_client *c)
 void handover_client_replace(struct handover_client *c, int fd)
 {
     struct link *l = link_new(fd);
+    l->renewed = true;
     pthread_mutex_lock(&c->lock);
     drop_link(c);
     c->link = l;

@@ -27,6 +27,7 @@ struct slot {
 struct link {
     int fd;
     unsigned users;
+    bool renewed; /* nothing was read from it yet, and another was before it */
 };
 
 struct handover_client {

@@ -64,6 +64,8 @@ struct handover_duties {
      * memfd (-1: the message is `small`) is the callee's to close. Ends, sooner or later, with
      * handover_relayed(). NULL: what comes is answered as PROBLEM_BUSY. */
     void (*relay)(void *arg, uint64_t ticket, struct slice request, int memfd, struct slice small);
+    /* All that the former `mail` asked was heard, what comes now is another's; may be NULL. */
+    void (*renewed)(void *arg);
     void *arg;
 };
 /* Starts the thread that reads. Takes fd. */

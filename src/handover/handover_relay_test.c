@@ -461,6 +461,56 @@ static void malformed_requests(void **state)
     close(fd[1]);
 }
 
+struct order {
+    char heard[8];
+    _Atomic unsigned n;
+};
+
+static void on_ordered(void *arg, uint64_t ticket, struct slice request, int memfd,
+                       struct slice small)
+{
+    struct order *o = arg;
+    o->heard[o->n++] = (char)ticket;
+}
+
+static void on_renewed(void *arg)
+{
+    struct order *o = arg;
+    o->heard[o->n++] = '!';
+}
+
+static void ask_at(int fd, char ticket)
+{
+    autobuf b = BUF_INIT(100);
+    record_write_relay_small((uint64_t)ticket, SLICE("x"), SLICE("y"), &b);
+    assert_int_equal(ipc_send(fd, buf_slice(&b), NULL, 0, 1000), OK);
+}
+
+/* What the former mail asked is heard before, and what the new one asks after it is known. */
+static void another_mail_is_known(void **state)
+{
+    struct order o = {.n = 0};
+    const struct handover_duties duties = {.relay = on_ordered, .renewed = on_renewed, .arg = &o};
+    struct handover_client *c;
+    int old[2], new[2];
+    assert_int_equal(ipc_pair(old), OK);
+    assert_int_equal(ipc_pair(new), OK);
+    for (char t = 'a'; t < 'd'; t++)
+        ask_at(old[1], t);
+    ask_at(new[1], 'z');
+    assert_int_equal(handover_client_new(old[0], &duties, &c), OK);
+    handover_client_replace(c, new[0]);
+    for (int i = 0; i < 5000 && (o.n == 0 || o.heard[o.n - 1] != 'z'); i++)
+        usleep(1000);
+    assert_true(o.n >= 2);
+    assert_memory_equal(o.heard + o.n - 2, "!z", 2);
+    for (unsigned i = 0; i + 2 < o.n; i++)
+        assert_int_equal(o.heard[i], 'a' + i);
+    handover_client_free(c);
+    close(old[1]);
+    close(new[1]);
+}
+
 static void health_is_told(void **state)
 {
     struct world *w = *state;
@@ -499,6 +549,7 @@ int main(void)
         TEST(wrong_count),
         TEST(malformed_answers),
         TEST(malformed_requests),
+        TEST(another_mail_is_known),
         TEST(health_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,10 @@
  *   reply.c      replies of a server, bounded
  *   client.c     one SMTP session
  *   send.c       a request over all hosts to its results (send_outcome.c, send_event.c: what is
- * told) plan.c       the same look-ups and decisions for people pool.c       threads and kept
- * connections
+ *                told)
+ *   plan.c       the same look-ups and decisions for people
+ *   pool.c       threads and kept connections
+ *   repeat.c     what a former `mail` asked for, and the next one asks for again
  */
 #ifndef DEPESCHE_OUTBOUND_OUTBOUND_H
 #define DEPESCHE_OUTBOUND_OUTBOUND_H
@@ -40,8 +42,9 @@ must_use enum error outbound_new(const struct outbound_options *o, struct outbou
 void outbound_relay(struct outbound *o, uint64_t ticket, struct slice request, int memfd,
                     struct slice small);
 /* `mail` was restarted and knows nothing of what it asked: what has not begun is dropped without an
- * answer, what has begun begins no transaction more. To be called before the new one is heard, so
- * that nothing is sent for both. */
+ * answer, what has begun begins no transaction more. What was delivered of late, or is just being
+ * delivered, is not sent again when the new one asks for it, but answered (repeat.h). To be called
+ * before the new one is heard, so that nothing is sent for both. */
 void outbound_forget(struct outbound *o);
 /* Ends: nothing new is begun, what is between MAIL and the answer to DATA may take grace_ms, the
  * rest is answered PROBLEM_BUSY. */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "net/ipc.h"
 #include "outbound/outbound_private.h"
+#include "outbound/repeat.h"
 #include <pthread.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ struct job {
 
 struct outbound {
     struct outbound_options o;
+    struct repeats *repeats;
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t work;  /* a job came, or the end */
     pthread_cond_t ended; /* a thread or a transaction has */
@@ -119,6 +121,7 @@ static void end_kept(struct outbound *o, int64_t before)
 
 void outbound_tend(struct outbound *o)
 {
+    repeats_tend(o->repeats, clock_ms());
     end_kept(o, clock_ms() - LIMIT_OUTBOUND_KEEP_MS);
 }
 
@@ -148,20 +151,39 @@ static enum error job_message(const struct job *j, struct slice *raw)
     return j->memfd < 0 ? OK : ipc_memfd_map(j->memfd, LIMIT_HANDOVER_MESSAGE, raw);
 }
 
+static void send_job(struct outbound *o, const struct job *j, const struct relay_request *rq,
+                     struct slice *raw, struct arena *a, struct relay_result *result)
+{
+    if (!pool_wants(o, j->generation) || job_message(j, raw) != OK)
+        send_nothing(rq, PROBLEM_BUSY, a, result);
+    else
+        send_message(&(struct assignment){o, &o->o, rq, *raw, j->deadline, j->generation}, a,
+                     result);
+}
+
 static void run_job(struct outbound *o, const struct job *j, struct arena *a)
 {
     struct relay_request rq = {0};
     struct relay_result result = {0};
+    struct repeat_letter letter;
     struct slice raw = SLICE_NONE;
-    if (relay_read_request(a, j->request, &rq) != OK) {
+    autobuf known = BUF_INIT(LIMIT_RELAY_BYTES);
+    enum error e = relay_read_request(a, j->request, &rq);
+    if (e != OK) {
         rq.n_recipients = 0;
         log_warning("outbound.malformed", log_u64("ticket", j->ticket));
-        send_nothing(&rq, PROBLEM_BUSY, a, &result);
-    } else if (j->refuse || !pool_wants(o, j->generation) || job_message(j, &raw) != OK) {
+    } else if (j->refuse) {
+        e = ERR_LIMIT;
+    } else {
+        e = repeats_begin(o->repeats, &rq, j->deadline, &letter, &known);
+    }
+    if (e == ERR_NOTFOUND) {
+        send_job(o, j, &rq, &raw, a, &result);
+        repeats_end(o->repeats, &letter, &result);
+    } else if (e != OK || relay_read_result(a, buf_slice(&known), &result) != OK) {
         send_nothing(&rq, PROBLEM_BUSY, a, &result);
     } else {
-        send_message(&(struct assignment){o, &o->o, &rq, raw, j->deadline, j->generation}, a,
-                     &result);
+        log_info("outbound.sent-before", log_id("entry", rq.id), log_slice("host", result.host));
     }
     log_outcomes(&rq, &result);
     o->o.done(o->o.arg, j->ticket, &result);
@@ -278,6 +300,7 @@ void outbound_relay(struct outbound *o, uint64_t ticket, struct slice request, i
 
 void outbound_forget(struct outbound *o)
 {
+    repeats_renew(o->repeats);
     pthread_mutex_lock(&o->lock);
     struct job *j = o->first;
     o->first = NULL;
@@ -302,6 +325,7 @@ enum error outbound_new(const struct outbound_options *o, struct outbound **out)
     if (x->o.connections == 0)
         x->o.connections = LIMIT_OUTBOUND_CONNECTIONS;
     x->last = &x->first;
+    x->repeats = repeats_new();
     pthread_mutex_init(&x->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -317,6 +341,7 @@ enum error outbound_new(const struct outbound_options *o, struct outbound **out)
 static void stop_threads(struct outbound *o, int grace_ms)
 {
     int64_t end = clock_ms() + grace_ms;
+    repeats_stop(o->repeats);
     pthread_mutex_lock(&o->lock);
     o->stopping = true;
     pthread_cond_broadcast(&o->work);
@@ -342,6 +367,7 @@ void outbound_free(struct outbound *o, int grace_ms)
         return;
     stop_threads(o, grace_ms);
     end_kept(o, INT64_MAX);
+    repeats_free(o->repeats);
     pthread_cond_destroy(&o->ended);
     pthread_cond_destroy(&o->work);
     pthread_mutex_destroy(&o->lock);

@@ -584,6 +584,14 @@ static void a_new_mail(void **state)
     assert_int_equal(send_it(&rq, &a).recipient->outcome, RELAY_DELIVERED);
     assert_int_equal(atomic_load(&sink[0].mails), 1);
     assert_int_equal(results.n, 2);
+    /* A third one asks for what the second was told last: it is told, nothing is sent again. */
+    outbound_forget(outbound);
+    struct relay_result again = send_it(&rq, &a);
+    assert_int_equal(again.recipient->outcome, RELAY_DELIVERED);
+    assert_true(again.host.n > 0);
+    assert_int_equal(atomic_load(&sink[0].mails), 1);
+    assert_int_equal(send_it(&rq, &a).recipient->outcome, RELAY_DELIVERED);
+    assert_int_equal(atomic_load(&sink[0].mails), 2);
 }
 
 /* Who is stuck at a silent server when the end comes is answered, and what waits too. */

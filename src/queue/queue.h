@@ -21,8 +21,9 @@
  * that failed just one until it answers again. When a destination that failed takes a message,
  * everything that waits for it is due at once.
  *
- * Duplicates: a message that edge never answered for (a process died, or the answer was lost) is
- * tried again, so each such accident makes at most one more copy; every answer is durable before
+ * Duplicates: a message that edge never answered for (it died, or the other server's answer was
+ * lost) is tried again, so each such accident makes at most one more copy; when only `mail` dies,
+ * edge knows what it delivered, and sends nothing again; every answer is durable before
  * its recipients may be tried or forgotten. When it cannot be made durable, or its notice not
  * delivered (a full disk), it is kept and settled later: nothing is sent again for that. */
 #ifndef DEPESCHE_QUEUE_QUEUE_H
