@@ -212,8 +212,11 @@ static size_t head_input(struct http_conn *h, struct slice in)
     struct h1 *m = h->h1;
     if (m->head_at == HTTP_NEVER)
         m->head_at = clock_ms() + LIMIT_HTTP_HEAD_MS;
-    if (m->scanned == 0 && slice_starts(in, SLICE("\r\n")))
-        return 2; /* RFC 9112 2.2: empty lines before a request */
+    /* RFC 9112 2.2: empty lines before a request mean nothing. */
+    if (slice_eq(in, SLICE("\r")))
+        return 0;
+    if (slice_starts(in, SLICE("\r\n")))
+        return 2;
     enum scan found = head_scan(slice_sub(in, 0, LIMIT_HTTP_HEAD), &m->scanned);
     if (found == SCAN_MORE && m->scanned < LIMIT_HTTP_HEAD)
         return 0;
