@@ -6,6 +6,7 @@ import random
 import signal
 import smtplib
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -13,6 +14,7 @@ import pytest
 
 from conftest import message, wait_for
 from sending import PLAIN, World
+from test_fault import small_disk  # noqa: F401
 from test_processes import roles
 from world import Certificate, Sink
 
@@ -198,3 +200,51 @@ def test_a_certificate_of_a_megabyte_ends_in_bounded_time(world):
     assert time.time() - begin < 10 and not world.fat.mails
     world.demo.command("queue", "cancel", "--recipient", "a@fat.plain.example")
     assert "excessive message size" in w["why"], w["why"]
+
+
+def test_a_full_disk_loses_nothing_and_sends_nothing_twice(small_disk):
+    """Full while letters wait, while new ones come, and while outcomes should be written."""
+    w = World(small_disk)
+    w.demo.log = small_disk.parent / "demo.log"
+    sink = Counting(port=w.port)
+    counts, later = sink.answer, threading.Event()
+    sink.answer = lambda verb, arg: counts(verb, arg) if later.is_set() or verb != "RCPT" else b"451 4.3.0 later\r\n"
+    w.host("many", zone=PLAIN, server=sink)
+    w.start(sending__retry_first="1s", sending__retry_most="2s")
+    accepted, refused = [], []
+
+    def submit(name):
+        to = f"{name}@many.plain.example"
+        with w.demo.submission() as s:
+            try:
+                s.sendmail("anna@example.org", [to], message(name, to, "anna@example.org", body="fills " * 700))
+                accepted.append(name)
+            except smtplib.SMTPRecipientsRefused as e:
+                refused.append(e.recipients[to][0])
+            except smtplib.SMTPResponseException as e:
+                refused.append(e.smtp_code)
+
+    try:
+        for k in range(30):
+            submit(f"before{k}")
+        assert len(accepted) == 30
+        ballast = small_disk / "ballast"
+        subprocess.run(["dd", "if=/dev/zero", f"of={ballast}", "bs=64k"], capture_output=True)
+        os.truncate(ballast, ballast.stat().st_size - (1 << 19))
+        for k in range(600):
+            submit(f"while{k}")
+            if len(refused) > 5:
+                break
+        assert len(refused) > 5 and set(refused) <= {451, 452}, refused
+        later.set()  # what leaves now, leaves while nothing can be written of it
+        time.sleep(4)
+        assert len(sink.taken) > 5, "nothing left while the disk was full"
+        ballast.unlink()
+        wait_for(lambda: not w.queue("list"), 60, "an empty queue")
+        submit("after")
+        wait_for(lambda: "after" in sink.taken, 20, "a letter with room again")
+        assert accepted[-1] == "after"
+        assert {n: len(t) for n, t in sink.taken.items()} == dict.fromkeys(accepted, 1)
+    finally:
+        (small_disk / "ballast").unlink(missing_ok=True)
+        w.stop()
