@@ -35,7 +35,7 @@ execFileSync('openssl', [
 
 const csp =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
-  "connect-src 'self'; font-src 'self'; frame-src 'self' blob:; manifest-src 'self'; " +
+  "connect-src 'self'; font-src 'self'; frame-src 'self'; manifest-src 'self'; " +
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 createServer({ key: readFileSync(key), cert: readFileSync(cert) }, async (req, res) => {

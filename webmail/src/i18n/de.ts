@@ -276,4 +276,5 @@ export const de: Record<keyof typeof en, Text> = {
   'keys.goTrash': 'Zum Papierkorb',
   'keys.undo': 'Letzte Aktion rückgängig machen',
   'keys.then': 'dann',
+  'keys.del': 'Entf',
 };

@@ -273,4 +273,5 @@ export const en = {
   'keys.goTrash': 'Go to the trash',
   'keys.undo': 'Undo the last action',
   'keys.then': 'then',
+  'keys.del': 'Del',
 } as const;

@@ -30,8 +30,6 @@ export interface OwnAccount {
   undeleteDays: number;
   lockout: { tolerated: number; windowSeconds: number; closeSeconds: number };
   host: string;
-  /** The mailbox with the role inbox, so that the first request can already list it. */
-  inbox?: Id;
 }
 
 export interface Session {

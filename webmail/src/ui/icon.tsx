@@ -8,7 +8,7 @@ export type IconName =
   'warning' | 'info' | 'undo' | 'sun' | 'moon' | 'logout' | 'help' | 'plus' | 'edit' | 'clock'
   | 'user' | 'key' | 'link' | 'bold' | 'italic' | 'underline' | 'list' | 'listol' | 'quote' |
   'filter' | 'all' | 'box' | 'minus' | 'expand' | 'eye' | 'palette' | 'server' | 'device' |
-  'refresh';
+  'refresh' | 'brand';
 
 export function Icon({ name, filled, class: extra }: { name: IconName; filled?: boolean; class?: string }) {
   return (
