@@ -7,6 +7,7 @@
 #include "store/store_kit.h"
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* --- The same by hand --- */
 
@@ -708,6 +709,46 @@ static void test_busy(void **state)
     kit_free(x.k);
 }
 
+static void *view_state_of(void *arg)
+{
+    struct kit *k = arg;
+    struct view *v;
+    must(store_view(k->s, 1, &v) == OK, "view");
+    uint64_t *modseq = mem_alloc(sizeof *modseq);
+    *modseq = view_state(v).modseq;
+    view_unref(v);
+    return modseq;
+}
+
+/* A snapshot read from a commit that is not published yet must not stand beside older ones. */
+static void test_unpublished(void **state)
+{
+    (void)state;
+    struct kit *k = kit_new(1);
+    uint32_t box = kit_box(k, 1, "INBOX");
+    pthread_t t;
+    uint64_t *modseq;
+    for (int published = 1; published >= 0; published--) {
+        uint64_t before;
+        kit_append(k, 1, box, kit_raw(k, "a", "t"), 0);
+        accounts_tend(&k->s->shard[0], INT64_MAX, false);
+        const struct mailbox_list *l;
+        assert_int_equal(store_mailboxes(k->s, 1, &l), OK);
+        before = l->modseq;
+        store_mailboxes_unref(l);
+        kit_execute(k, "UPDATE mailbox SET modseq = (SELECT modseq + 1 FROM account) WHERE id = 1");
+        assert_int_equal(pthread_create(&t, NULL, view_state_of, k), 0);
+        usleep(100000);
+        if (published)
+            kit_append(k, 1, box, kit_raw(k, "b", "t"), 0);
+        assert_int_equal(pthread_join(t, (void **)&modseq), 0);
+        /* When it never comes, the index is damaged, and what there is must do. */
+        assert_int_equal(*modseq, before + (published ? 1 : 0));
+        mem_free(modseq);
+    }
+    kit_free(k);
+}
+
 static void test_beside(void **state)
 {
     (void)state;
@@ -724,9 +765,9 @@ static void test_beside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random), cmocka_unit_test(test_log_ends),
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_random),      cmocka_unit_test(test_log_ends),
+        cmocka_unit_test(test_memory),      cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_unpublished), cmocka_unit_test(test_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
