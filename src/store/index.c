@@ -105,10 +105,11 @@ static const char *const text[ST_COUNT] = {
     [ST_EXP_COLUMNS] =
         "SELECT id, email, thread, internal_date, sent, bits, born, hidden FROM expunged"
         " WHERE id = ?1",
-    /* What left the account's mailboxes with a modseq from ?2 to ?3, also with the mailbox. */
+    /* What left the account's mailboxes with a modseq from ?2 to ?3, also with the mailbox. Without
+     * the plus SQLite does not use the index on the expression. */
     [ST_EXP_OF_ACCOUNT] =
         "SELECT e.email, e.thread, e.born, e.hidden, e.bits FROM mailbox m CROSS JOIN expunged e"
-        " ON e.id >> 32 = m.num AND e.modseq BETWEEN ?2 AND ?3"
+        " ON e.id >> 32 = +m.num AND e.modseq BETWEEN ?2 AND ?3"
         " WHERE m.account = ?1 AND m.modseq >= ?2 UNION ALL"
         " SELECT t.email, t.thread, t.born, t.hidden, t.bits FROM mailbox m CROSS JOIN message t "
         "ON "
