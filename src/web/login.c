@@ -95,7 +95,7 @@ static void finish_login(struct http_exchange *x)
 
 const struct http_handler web_login = {.begin = begin_login, .finish = finish_login};
 
-static void finish_logout(struct http_exchange *x)
+static void begin_logout(struct http_exchange *x)
 {
     if (from_elsewhere(x))
         return;
@@ -106,4 +106,4 @@ static void finish_logout(struct http_exchange *x)
     http_answer(x, 204, NULL, SLICE_NONE);
 }
 
-const struct http_handler web_logout = {.finish = finish_logout};
+const struct http_handler web_logout = {.begin = begin_logout};

@@ -30,12 +30,13 @@ static void answer_plain(struct http_exchange *x, int status, const char *englis
     http_answer(x, status, "text/html; charset=utf-8", page);
 }
 
-static void finish_missing(struct http_exchange *x)
+/* In begin(): whatever body comes does not matter. */
+static void begin_missing(struct http_exchange *x)
 {
     answer_plain(x, 404, "There is no such page here", "Diese Seite gibt es hier nicht");
 }
 
-static const struct http_handler missing = {.finish = finish_missing};
+static const struct http_handler missing = {.begin = begin_missing};
 
 /* --- The start page --- */
 
@@ -81,14 +82,14 @@ static void add_encoded(struct buf *out, struct slice path)
 }
 
 /* The same page over TLS, under the name that was asked for. */
-static void finish_to_https(struct http_exchange *x)
+static void begin_to_https(struct http_exchange *x)
 {
     const struct web_service *s = http_service(x);
     uint16_t port = facts_port(s->config, SERVICE_HTTPS);
     struct slice host = http_host(x);
     autobuf to = BUF_INIT(4 * LIMIT_HTTP_HEAD);
     if (port == 0) {
-        finish_missing(x);
+        begin_missing(x);
         return;
     }
     buf_lit(&to, "https://");
@@ -108,7 +109,7 @@ static void finish_to_https(struct http_exchange *x)
     http_redirect(x, buf_slice(&to), true);
 }
 
-static const struct http_handler to_https = {.finish = finish_to_https};
+static const struct http_handler to_https = {.begin = begin_to_https};
 
 /* --- The tables --- */
 

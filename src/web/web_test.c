@@ -545,7 +545,7 @@ static void test_missing_page(void **state)
     assert_true(body_has("<h1>Diese Seite gibt es hier nicht</h1>"));
     assert_int_equal(ask("GET", "/x", "Accept: text/html\r\nAccept-Language: en\r\n", NULL), 404);
     assert_true(body_has("<h1>There is no such page here</h1>"));
-    assert_int_equal(ask("GET", "/x", "", NULL), 404);
+    assert_int_equal(ask("POST", "/x", "", "{}"), 404);
     assert_string_equal(field("content-type"), "application/problem+json");
 }
 
@@ -567,7 +567,7 @@ static void test_plain(void **state)
          308},
         {"GET /mail/a%20b%C3%A4?x=%20y HTTP/1.1\r\nHost: Mail.Example.org:20080\r\n\r\n",
          "https://mail.example.org:20443/mail/a%20b%C3%A4?x=%20y", 308},
-        {"POST /mail/login HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 0\r\n\r\n",
+        {"POST /mail/login HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 2\r\n\r\n{}",
          "https://[::1]:20443/mail/login", 308},
         {"GET /.well-known/autoconfig/mail/config-v1.1.xml HTTP/1.1\r\nHost: example.org\r\n\r\n",
          NULL, 200},
