@@ -19,7 +19,7 @@ interface Result {
 /** The results of one field, if our host wrote it. Comments are dropped. */
 export function parseResults(field: string, host: string): Result[] | null {
   const plain = withoutComments(field);
-  const parts = plain.split(';').map((p) => p.trim());
+  const parts = (plain.match(/(?:"[^"]*"|[^;"])+/g) ?? []).map((p) => p.trim());
   const id = (parts[0] ?? '').split(/\s+/)[0]?.replaceAll('"', '').toLowerCase();
   if (id !== host.toLowerCase()) return null;
   return parts.slice(1).flatMap((part) => {

@@ -52,7 +52,7 @@ export function parseSearch(text: string): Term[] {
       terms.push({ field: null, value: raw.replace(/^-/, '').replaceAll('"', ''), raw, not: !!minus });
       continue;
     }
-    if (!value) continue;
+    if (!value || (!name && word?.endsWith(':') && FIELDS[word.slice(0, -1).toLowerCase()])) continue;
     terms.push({ field: field ?? null, value, raw, not: !!minus });
   }
   return terms;

@@ -10,7 +10,7 @@ export interface Block {
 }
 
 const URLS =
-  /\b(?:https?:\/\/|www\.)[^\s<>"'`{}|\\^[\]]+|\bmailto:[^\s<>"]+|[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}/giu;
+  /\b(?:https?:\/\/|www\.)[^\s<>"'`{}|\\^[\]]{1,2000}|\bmailto:[^\s<>"]{1,500}|[\p{L}\p{N}._%+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,20}/giu;
 
 /** Links in a line; dots, commas and brackets behind them are not theirs. */
 export function linkify(text: string): Piece[] {

@@ -1,8 +1,8 @@
 // The list: its head, the rows, and what can be done with those that are ticked.
 
-import { memo } from 'preact/compat';
+import type { VNode } from 'preact';
 import { useCallback, useEffect, useRef } from 'preact/hooks';
-import { count, longDate, shortDate, t } from '../i18n/index.ts';
+import { longDate, shortDate, t } from '../i18n/index.ts';
 import type { Key } from '../i18n/index.ts';
 import { shortcutText } from '../keys.ts';
 import type { EmailAddress, Id } from '../jmap/types.ts';
@@ -83,7 +83,7 @@ interface RowProps {
   index: number;
 }
 
-const Row = memo(function Row({ id, index }: RowProps) {
+function Row({ id, index }: RowProps) {
   const e = emailOf(id);
   if (!id || !e || e.preview === undefined)
     return (
@@ -196,7 +196,7 @@ const Row = memo(function Row({ id, index }: RowProps) {
       </div>
     </div>
   );
-});
+}
 
 /** What can be done with the ticked rows, or with those given. */
 export function Actions({ rows }: { rows?: Id[] }) {
@@ -305,6 +305,19 @@ export function ListPane() {
   const range = useCallback((first: number, last: number) => {
     ensureRows(first, last).catch(reportError);
   }, [l.key]);
+  // The same element again is not drawn again: while scrolling only new rows cost anything.
+  const drawn = useRef(new Map<string, VNode>());
+  const row = (i: number) => {
+    const id = l.ids[i];
+    const key = `${l.key} ${i} ${id ?? ''}`;
+    let node = drawn.current.get(key);
+    if (!node) {
+      if (drawn.current.size > 400) drawn.current.clear();
+      node = <Row key={id ?? `hole-${i}`} id={id} index={i} />;
+      drawn.current.set(key, node);
+    }
+    return node;
+  };
   const scroller = useRef<HTMLDivElement>(null);
   useEffect(() => {
     scroller.current?.setAttribute('id', 'list');
@@ -356,10 +369,9 @@ export function ListPane() {
           onRange={range}
           onKeyDown={keyDown}
           scrollRef={scroller}
-          row={(i) => <Row key={l.ids[i] ?? `hole-${i}`} id={l.ids[i]} index={i} />}
+          row={row}
         />
       )}
-      {l.loaded && rows > 0 && <span class="unseen" aria-live="off">{count(rows)}</span>}
     </>
   );
 }

@@ -13,6 +13,7 @@ import { Skeleton } from '../ui/skeleton.tsx';
 import { LinkStatus } from './links.tsx';
 import { Actions, openRowOf } from './list.tsx';
 import { Message } from './message.tsx';
+import { preloadHtml } from './body.tsx';
 
 function Neighbour({ by }: { by: 1 | -1 }) {
   const id = list.value.ids[cursorIndex.value + by];
@@ -42,6 +43,10 @@ export function Reader() {
   const o = opened.value;
   const scroller = useRef<HTMLDivElement>(null);
   const open = route.value.open;
+  useEffect(() => {
+    const soon = setTimeout(preloadHtml, 400);
+    return () => clearTimeout(soon);
+  }, []);
   // A long conversation starts at the first message that is unfolded.
   useEffect(() => {
     const el = scroller.current;

@@ -1,6 +1,7 @@
 // The frame around folders, list and reading pane: top bar, columns, and the shortcuts.
 
 import { signal } from '@preact/signals';
+import type { ComponentType } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { bind, helpOpen } from '../keys.ts';
@@ -18,14 +19,20 @@ import { opened, wholeEmail } from '../state/thread.ts';
 import { Button, IconButton } from '../ui/button.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Menu } from '../ui/menu.tsx';
+import { Skeleton } from '../ui/skeleton.tsx';
 import { undoLast } from '../ui/toast.tsx';
 import { Folders } from './folders.tsx';
 import { ListPane, openRowOf } from './list.tsx';
 import { openMove, MoveMenu } from './move.tsx';
-import { Reader } from './reader.tsx';
 import { focusSearch, SearchField } from './search.tsx';
 
 export const drawer = signal(false);
+
+// The reading pane is no part of the first list: it comes while that is asked for.
+const Reader = signal<ComponentType | null>(null);
+function loadReader(): void {
+  if (!Reader.value) import('./reader.tsx').then((m) => (Reader.value = m.Reader), reportError);
+}
 
 const WIDTH = 'depesche-list-width';
 const listWidth = signal(Number(localStorage.getItem(WIDTH)) || 400);
@@ -173,6 +180,8 @@ export function Shell() {
   const root = useRef<HTMLDivElement>(null);
   useEffect(() => root.current!.style.setProperty('--list', `${listWidth.value}px`), [listWidth.value]);
   const reading = route.value.open !== null;
+  const Pane = Reader.value;
+  useEffect(loadReader, []);
   return (
     <div
       ref={root}
@@ -219,7 +228,7 @@ export function Shell() {
         </main>
         <Divider />
         <section class="pane-reader" aria-label={t('reader.label')}>
-          <Reader />
+          {Pane ? <Pane /> : <Skeleton lines={9} />}
         </section>
       </div>
       <IconButton icon="compose" class="compose-float" label={t('shell.compose')} onClick={() => void openComposer({ kind: 'new' })} />
