@@ -295,21 +295,6 @@ enum error web_sessions_open(const char *path, struct directory *d, struct web_s
     return e;
 }
 
-void web_sessions_close(struct web_sessions *w)
-{
-    if (w == NULL)
-        return;
-    sql_close(w->db);
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct entry *e = w->ids[i], *next; e != NULL; e = next) {
-            next = e->next_id;
-            entry_free(e);
-        }
-    buf_free(&w->graves);
-    pthread_mutex_destroy(&w->lock);
-    mem_free(w);
-}
-
 /* --- Beginning --- */
 
 static void make_token(char text[WEB_TOKEN_TEXT + 1], uint8_t hash[HASH])
@@ -667,7 +652,7 @@ enum error web_session_list(struct web_sessions *w, uint64_t account, struct are
     return OK;
 }
 
-/* --- Care --- */
+/* --- Care and the end --- */
 
 struct written {
     uint64_t id;
@@ -725,4 +710,21 @@ void web_sessions_tend(struct web_sessions *w)
     if (e != OK) /* the next use is written again */
         log_warning("web.session.unwritten", log_text("error", error_name(e)));
     clear_graves(w);
+}
+
+void web_sessions_close(struct web_sessions *w)
+{
+    if (w == NULL)
+        return;
+    if (w->db != NULL)
+        web_sessions_tend(w);
+    sql_close(w->db);
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct entry *e = w->ids[i], *next; e != NULL; e = next) {
+            next = e->next_id;
+            entry_free(e);
+        }
+    buf_free(&w->graves);
+    pthread_mutex_destroy(&w->lock);
+    mem_free(w);
 }

@@ -21,6 +21,7 @@ struct web_sessions;
 
 must_use enum error web_sessions_open(const char *path, struct directory *d,
                                       struct web_sessions **out);
+/* Writes what is not written yet. NULL is allowed. */
 void web_sessions_close(struct web_sessions *w);
 
 #define WEB_TOKEN_TEXT 43 /* base64url of 32 bytes without padding */
@@ -56,8 +57,8 @@ must_use enum error web_session_adopt(struct web_sessions *w, uint64_t id, uint6
 /* Newest use first. */
 must_use enum error web_session_list(struct web_sessions *w, uint64_t account, struct arena *a,
                                      struct web_session **out, size_t *n);
-/* Writes uses, forgets what ended; about every minute, on a worker, and once before the end: a
- * crash loses at most the uses of a minute. */
+/* Writes uses, forgets what ended; about every minute, on a worker. A crash loses the uses since.
+ */
 void web_sessions_tend(struct web_sessions *w);
 
 #endif
