@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "config/control.h"
 #include "daemon/outgoing.h"
+#include "daemon/portal.h"
 #include "daemon/role.h"
 #include "imap/imap.h"
 #include "message/charset.h"
@@ -17,7 +18,8 @@
 #include <unistd.h>
 
 #define TEND_MS       60000
-#define SENDING_TENDS 60 /* every so many of them the sending limits have their turn */
+#define TICK_MS       1000 /* what users wanted to leave at a time */
+#define SENDING_TENDS 60   /* every so many of them the sending limits have their turn */
 #define BANS_MS       20000
 
 struct mail {
@@ -32,6 +34,8 @@ struct mail {
     struct smtp_submission submission;
     struct imap_service imap;
     struct outgoing *outgoing;
+    struct portal *portal;
+    atomic_bool ticking;
     struct handover_server *handover; /* under lock */
     /* Held while the other role's new socket is taken over, and while guard and handover go away;
      * never while something is sent. Guards the four below. */
@@ -408,6 +412,8 @@ static enum error listen_all(struct mail *m)
          true},
         {&imap_protocol, &m->imap, admit, exempt, imap_busy, SERVICE_IMAP, false},
         {&imap_protocol, &m->imap, admit, exempt, SLICE_NONE, SERVICE_IMAPS, true},
+        {&http_protocol, portal_secure(m->portal), admit, exempt, SLICE_NONE, SERVICE_HTTPS, true},
+        {&http_protocol, portal_plain(m->portal), admit, exempt, SLICE_NONE, SERVICE_HTTP, false},
     };
     enum error e = OK;
     for (size_t i = 0; !e && i < sizeof services / sizeof services[0]; i++)
@@ -438,6 +444,7 @@ static void tend(void *arg)
     struct mail *m = arg;
     store_tend(m->store);
     outgoing_tend(m->outgoing);
+    portal_tend(m->portal);
     if (++m->tended % SENDING_TENDS == 1)
         sending_tend(m->sending, clock_wall());
     mem_trim();
@@ -449,6 +456,43 @@ static void tend_soon(void *arg)
     runtime_submit(m->role.runtime, tend, m);
 }
 
+static void tick(void *arg)
+{
+    struct mail *m = arg;
+    portal_tick(m->portal);
+    atomic_store(&m->ticking, false);
+}
+
+/* One at a time: it may take longer than the pause. */
+static void tick_soon(void *arg)
+{
+    struct mail *m = arg;
+    if (!atomic_exchange(&m->ticking, true))
+        runtime_submit(m->role.runtime, tick, m);
+}
+
+static void on_identities(void *arg, const struct identities *ids)
+{
+    struct mail *m = arg;
+    portal_identities(m->portal, ids);
+}
+
+static enum error open_portal(struct mail *m)
+{
+    const struct portal_house house = {
+        .directory = m->directory,
+        .guard = atomic_load(&m->guard),
+        .store = m->store,
+        .submission = &m->submission,
+        .login = m->login,
+        .delivery = m->delivery,
+        .providers = outgoing_providers(m->outgoing),
+        .forecast = outgoing_forecast,
+        .arg = m->outgoing,
+    };
+    return portal_open(m->portal, &house, m->role.start->identities);
+}
+
 static enum error mail_serve(struct mail *m, const struct role_start *start)
 {
     const struct config *c = start->config;
@@ -458,11 +502,15 @@ static enum error mail_serve(struct mail *m, const struct role_start *start)
     const struct role_kind kind = {"mail", TLS_FOR_USERS, c->data, false};
     enum error e = outgoing_prepare(c, &m->outgoing);
     if (!e)
+        e = portal_prepare(c, &m->portal);
+    if (!e)
         e = role_begin(&m->role, start, &kind);
     if (!e)
         e = open_all(m, c);
     if (!e)
         e = outgoing_open(m->outgoing, &m->delivery);
+    if (!e)
+        e = open_portal(m);
     if (e)
         return e;
     struct handover_service service = {.resolve = on_resolve,
@@ -478,9 +526,11 @@ static enum error mail_serve(struct mail *m, const struct role_start *start)
         return e;
     m->handover = h;
     m->role.on_handover = on_handover;
+    m->role.on_identities = on_identities;
     m->role.arg = m;
     m->bans_told = true; /* supervisor and edge may remember a list of our predecessor's */
     runtime_every(m->role.runtime, TEND_MS, tend_soon, m);
+    runtime_every(m->role.runtime, TICK_MS, tick_soon, m);
     runtime_every(m->role.runtime, BANS_MS, bans_again, m);
     bans_again(m);
     e = listen_all(m);
@@ -511,6 +561,7 @@ int mail_main(const struct role_start *start)
     if (!told || !handover_server_free(h, (int)start->config->stop_seconds * 1000))
         return 0;
     outgoing_free(mail.outgoing, (int)start->config->stop_seconds * 1000);
+    portal_close(mail.portal);
     login_free(mail.login);
     sending_close(mail.sending);
     store_close(mail.store);

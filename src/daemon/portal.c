@@ -83,12 +83,14 @@ static void furnish(struct portal *p, const struct portal_house *house)
         .directory = house->directory,
         .login = house->login,
         .guard = house->guard,
-        .sending = house->sending,
+        .submission = house->submission,
         .delivery = house->delivery,
         .host = c->host,
         .uploads = p->uploads,
         .message_size = c->message_size,
         .undelete_days = (unsigned)c->undelete_days,
+        .forecast = house->forecast,
+        .arg = house->arg,
     };
     p->secure = (struct http_listener){
         .service = &p->web, .routes = web_routes, .is_proxy = web_is_proxy, .hsts = true};

@@ -13,10 +13,13 @@ struct portal_house {
     struct directory *directory;
     struct guard *guard;
     struct store *store;
-    struct sending *sending;
+    const struct smtp_submission *submission;
     struct login *login;
     struct delivery_service delivery;
     const struct providers *providers;
+    /* As jmap_service's. */
+    enum jmap_travel (*forecast)(void *arg, struct slice address, char host[256]);
+    void *arg;
 };
 
 /* Reads the files that the configuration names, before they are out of reach. An error is logged.

@@ -17,7 +17,7 @@
 
 #include "auth/web_session.h"
 #include "filter/delivery.h"
-#include "guard/sending.h"
+#include "smtp/smtp.h"
 #include "store/view.h"
 
 /* How mail to an address would travel; made by the queue's knowledge and edge's look-ups. */
@@ -37,7 +37,7 @@ struct jmap_service {
     struct directory *directory;
     struct login *login;
     struct guard *guard;
-    struct sending *sending;
+    const struct smtp_submission *submission; /* by whose rules mail is sent */
     struct web_sessions *sessions;
     struct delivery_service delivery;
     const char *host;

@@ -49,7 +49,7 @@ struct jmap_fixture *jmap_fixture_start(void)
                     &s->guard),
          "guard");
     must(sending_open(&(struct sending_options){.path = path_of(f, "sending.db", path)},
-                      &s->sending),
+                      &f->submission.sending),
          "sending");
     must(login_new(s->directory, s->guard, &s->login), "login");
     must(web_sessions_open(path_of(f, "sessions.db", path), s->directory, &s->sessions),
@@ -60,6 +60,11 @@ struct jmap_fixture *jmap_fixture_start(void)
     s->host = "mail.example.org";
     s->delivery =
         (struct delivery_service){.store = s->store, .directory = s->directory, .host = s->host};
+    f->submission.host = s->host;
+    f->submission.login = s->login;
+    f->submission.guard = s->guard;
+    f->submission.delivery = s->delivery;
+    s->submission = &f->submission;
     s->uploads = f->uploads;
     s->message_size = 50 * 1024 * 1024;
     s->undelete_days = 14;
@@ -79,7 +84,7 @@ void jmap_fixture_stop(struct jmap_fixture *f)
     store_close(s->store);
     web_sessions_close(s->sessions);
     login_free(s->login);
-    sending_close(s->sending);
+    sending_close(f->submission.sending);
     guard_close(s->guard);
     directory_close(s->directory);
     nftw(f->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);

@@ -13,6 +13,7 @@
 
 struct jmap_fixture {
     struct jmap_service service;
+    struct smtp_submission submission;
     struct account anna;   /* anna@example.org, English: "A1" */
     struct account ben;    /* ben@example.org, German: "A2" */
     struct jmap_user user; /* who asks: anna, until a test changes it */

@@ -93,10 +93,11 @@ void jmap_not_found(struct jmap_call *c, const struct slice *ids, size_t n);
  * A create whose object refers to a creation id that is not there yet returns the type JMAP_LATER:
  * it is asked again when another object has been made, and is invalidProperties in the end. */
 struct jmap_set_error {
-    const char *type, *detail;     /* static, or in the call's arena */
-    const char *const *properties; /* NULL-ended, or NULL */
-    struct slice existing;         /* existingId of "alreadyExists" (Email/import), or empty */
-    struct slice not_found;        /* the id in notFound of "blobNotFound", or empty */
+    const char *type, *detail;      /* static, or in the call's arena */
+    const char *const *properties;  /* NULL-ended, or NULL */
+    struct slice existing;          /* existingId of "alreadyExists" (Email/import), or empty */
+    struct slice not_found;         /* the id in notFound of "blobNotFound", or empty */
+    struct slice invalid_recipient; /* of "invalidRecipients", or empty */
 };
 extern const char JMAP_LATER[];
 /* invalidProperties of one property, whose name lives as long as the call. */

@@ -13,6 +13,11 @@ static const struct jmap_method *const tables[] = {
     jmap_email_query_methods,
     jmap_email_parse_methods,
     jmap_snippet_methods,
+    jmap_email_set_methods,
+    jmap_email_import_methods,
+    jmap_submission_methods,
+    jmap_deleted_methods,
+    jmap_travel_methods,
 };
 
 const struct jmap_method *jmap_method_find(struct slice name)

@@ -23,5 +23,10 @@ extern const struct jmap_method jmap_identity_methods[];
 extern const struct jmap_method jmap_vacation_methods[];
 extern const struct jmap_method jmap_quota_methods[];
 extern const struct jmap_method jmap_account_methods[];
+extern const struct jmap_method jmap_email_set_methods[];
+extern const struct jmap_method jmap_email_import_methods[];
+extern const struct jmap_method jmap_submission_methods[];
+extern const struct jmap_method jmap_deleted_methods[];
+extern const struct jmap_method jmap_travel_methods[];
 
 #endif

@@ -201,6 +201,16 @@ static void refused(struct refusals *list, struct slice id, struct jmap_set_erro
     list->list[list->n++] = (struct refusal){id, error};
 }
 
+static void write_one_in_list(struct json_writer *w, const char *name, struct slice value)
+{
+    if (value.n == 0)
+        return;
+    jw_key(w, name);
+    jw_array(w);
+    jw_text(w, value);
+    jw_end(w);
+}
+
 static void write_refusals(struct json_writer *w, const char *name, const struct refusals *list)
 {
     jw_key(w, name);
@@ -230,6 +240,8 @@ static void write_refusals(struct json_writer *w, const char *name, const struct
             jw_key(w, "existingId");
             jw_text(w, e->existing);
         }
+        write_one_in_list(w, "notFound", e->not_found);
+        write_one_in_list(w, "invalidRecipients", e->invalid_recipient);
         jw_end(w);
     }
     jw_end(w);

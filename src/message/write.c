@@ -251,7 +251,7 @@ static void survey(struct slice s, size_t *longest, size_t *odd)
     }
 }
 
-static void with_crlf(struct slice s, struct buf *out)
+void write_crlf(struct slice s, struct buf *out)
 {
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\r' && i + 1 < s.n && s.p[i + 1] == '\n')
@@ -267,7 +267,7 @@ void write_text_body(struct slice utf8, struct buf *out)
 {
     size_t longest, odd;
     autobuf lines = BUF_INIT(2 * utf8.n + 2);
-    with_crlf(utf8, &lines);
+    write_crlf(utf8, &lines);
     survey(buf_slice(&lines), &longest, &odd);
     if (odd == 0 && longest < LINE_MOST - 20) {
         buf_lit(out, "Content-Transfer-Encoding: 7bit\r\n\r\n");
@@ -287,6 +287,13 @@ void write_bytes_body(struct slice bytes, struct buf *out)
 {
     buf_lit(out, "Content-Transfer-Encoding: base64\r\n\r\n");
     transfer_encode_base64(bytes, out);
+}
+
+void write_message_body(struct slice raw, struct buf *out)
+{
+    buf_str(out, ascii_only(raw) ? "Content-Transfer-Encoding: 7bit\r\n\r\n"
+                                 : "Content-Transfer-Encoding: 8bit\r\n\r\n");
+    write_crlf(raw, out);
 }
 
 void write_boundary(char out[WRITE_BOUNDARY])

@@ -39,6 +39,12 @@ void write_text_body(struct slice utf8, struct buf *out);
 /* Any bytes, likewise, as base64. */
 void write_bytes_body(struct slice bytes, struct buf *out);
 
+/* Text whose lines end with CRLF, whatever they ended with. */
+void write_crlf(struct slice s, struct buf *out);
+/* A message as another's content (message/rfc822), which no encoding may hide: its lines ended by
+ * CRLF, as 7bit or 8bit. */
+void write_message_body(struct slice raw, struct buf *out);
+
 /* A boundary that occurs in no part: it is random, and has characters that base64 and
  * quoted-printable never write in this order. */
 #define WRITE_BOUNDARY 40

@@ -1,0 +1,83 @@
+/* Email/import (RFC 8621 4.8): uploaded messages become emails. */
+#include "jmap/email_store.h"
+#include "jmap/methods.h"
+#include "message/write.h"
+
+static const struct jmap_set_error done = {.type = NULL};
+
+/* The blob's bytes with CRLF line ends, as the store keeps them. */
+static struct jmap_set_error read_blob(struct jmap_call *c, json_t *object, struct buf *out)
+{
+    struct slice given = jmap_string(json_object_get(object, "blobId"));
+    struct slice id = given.p ? jmap_id_resolve(c, given) : SLICE_NONE;
+    struct jmap_blob *b;
+    autobuf bytes = BUF_INIT(c->service->message_size);
+    enum error e = id.p ? jmap_blob_open(c->service, c->user, id, &b) : ERR_NOTFOUND;
+    if (e == ERR_NOTFOUND)
+        return (struct jmap_set_error){.type = "blobNotFound", .not_found = given};
+    if (e)
+        return email_set_error(e);
+    while (!e && bytes.n < jmap_blob_size(b))
+        e = jmap_blob_read(b, 256 * 1024, &bytes);
+    jmap_blob_close(b);
+    if (e == ERR_LIMIT)
+        return (struct jmap_set_error){.type = "tooLarge"};
+    if (e)
+        return email_set_error(e);
+    if (bytes.n == 0 || slice_has(buf_slice(&bytes), '\0'))
+        return (struct jmap_set_error){.type = "invalidEmail"};
+    write_crlf(buf_slice(&bytes), out);
+    return buf_check(out) ? (struct jmap_set_error){.type = "tooLarge"} : done;
+}
+
+static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
+                                    struct json_writer *created)
+{
+    struct email_new m = {.raw = SLICE_NONE};
+    autobuf raw = BUF_INIT(c->service->message_size);
+    struct jmap_set_error e =
+        email_read_places(c, json_object_get(object, "mailboxIds"), &m.places);
+    if (!e.type)
+        e = email_read_keywords(c, json_object_get(object, "keywords"), &m.keywords);
+    if (!e.type)
+        e = email_read_received(object, &m.received);
+    if (!e.type)
+        e = read_blob(c, object, &raw);
+    m.raw = buf_slice(&raw);
+    if (!e.type)
+        e = email_add(c, &m);
+    if (e.type)
+        return e;
+    jmap_created(c, creation_id, 'M', m.email);
+    email_write_created(created, &m);
+    return done;
+}
+
+/* As a /set that only creates, whose objects are called `emails`. */
+static void import(struct jmap_call *c)
+{
+    static const char *const known[] = {"ifInState", "emails", NULL};
+    static const struct jmap_set set = {.create = create, .state = email_write_state};
+    char state[JMAP_STATE_TEXT];
+    json_t *emails = json_object_get(c->args, "emails");
+    if (!jmap_account(c) || !jmap_only(c, known))
+        return;
+    if (!json_is_object(emails)) {
+        jmap_fail(c, "invalidArguments", "emails: must be an object");
+        return;
+    }
+    struct view *v = jmap_view(c);
+    if (!v)
+        return;
+    struct view_state s = view_state(v);
+    jmap_state_print(&s, state);
+    if (!jmap_in_state(c, slice_str(state)))
+        return;
+    json_object_set(c->args, "create", emails);
+    jmap_set_run(c, &set, slice_str(state));
+}
+
+const struct jmap_method jmap_email_import_methods[] = {
+    {"Email/import", CAPABILITY_MAIL, import},
+    {NULL, NULL, NULL},
+};

@@ -1,0 +1,321 @@
+/* What changes emails in the store; see email_store.h. */
+#include "jmap/email_store.h"
+
+#include "base/clock.h"
+#include "base/date.h"
+#include "base/log.h"
+
+static const struct jmap_set_error done = {.type = NULL};
+
+struct jmap_set_error email_set_error(enum error e)
+{
+    switch (e) {
+    case OK:
+        return done;
+    case ERR_QUOTA:
+        return (struct jmap_set_error){.type = "overQuota"};
+    case ERR_NOTFOUND:
+        return (struct jmap_set_error){.type = "notFound"};
+    case ERR_LIMIT:
+        return (struct jmap_set_error){.type = "tooManyKeywords"};
+    case ERR_FULL:
+        return (struct jmap_set_error){.type = "serverFail", .detail = "the server's disk is full"};
+    case ERR_AGAIN:
+    case ERR_CLOSED:
+    case ERR_TIMEOUT:
+        return (struct jmap_set_error){.type = "rateLimit", .detail = "try again"};
+    default:
+        log_error("jmap.set_failed", log_text("error", error_name(e)));
+        return (struct jmap_set_error){.type = "serverFail"};
+    }
+}
+
+static struct jmap_set_error wrong(struct jmap_call *c, const char *property, const char *why)
+{
+    const char **list = arena_array(c->arena, 2, sizeof *list);
+    if (list)
+        list[0] = property;
+    return (struct jmap_set_error){.type = "invalidProperties", .detail = why, .properties = list};
+}
+
+/* --- Reading --- */
+
+/* IMAP's atoms, which keywords are (RFC 8621 4.1.1). */
+static bool good_keyword(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] >= 127 || strchr("(){]%*\"\\", s.p[i]))
+            return false;
+    return s.n > 0 && s.n <= LIMIT_KEYWORD_NAME;
+}
+
+static uint64_t system_flag(struct slice name)
+{
+    static const struct {
+        struct slice name;
+        uint64_t flag;
+    } table[] = {{SLICE_INIT("$seen"), FLAG_SEEN},
+                 {SLICE_INIT("$answered"), FLAG_ANSWERED},
+                 {SLICE_INIT("$flagged"), FLAG_FLAGGED},
+                 {SLICE_INIT("$draft"), FLAG_DRAFT}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (slice_ieq(name, table[i].name))
+            return table[i].flag;
+    return 0;
+}
+
+struct jmap_set_error email_read_keywords(struct jmap_call *c, json_t *object,
+                                          struct email_keywords *out)
+{
+    const char *name;
+    json_t *v;
+    *out = (struct email_keywords){.list = {0}};
+    if (!object || json_is_null(object))
+        return done;
+    size_t n = json_object_size(object);
+    out->names = arena_array(c->arena, n + 1, sizeof *out->names);
+    if (!json_is_object(object) || !out->names)
+        return wrong(c, "keywords", "must be an object");
+    if (n > LIMIT_KEYWORDS)
+        return (struct jmap_set_error){.type = "tooManyKeywords"};
+    json_object_foreach(object, name, v)
+    {
+        struct slice keyword = arena_dup(c->arena, slice_str(name));
+        uint64_t flag = system_flag(keyword);
+        if (!json_is_true(v) || !good_keyword(keyword))
+            return wrong(c, "keywords", "must be keywords with the value true");
+        if (flag)
+            out->list.system |= flag;
+        else
+            out->names[out->list.n++] = keyword;
+    }
+    out->list.keywords = out->names;
+    return done;
+}
+
+struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
+                                        struct email_places *out)
+{
+    const char *name;
+    json_t *v;
+    const struct mailbox_list *boxes;
+    *out = (struct email_places){0};
+    size_t n = json_object_size(object);
+    if (n == 0)
+        return wrong(c, "mailboxIds", "must be at least one mailbox");
+    out->mailbox = arena_array(c->arena, n, sizeof *out->mailbox);
+    enum error e = store_mailboxes(c->service->store, c->user->account.id, &boxes);
+    if (e || !out->mailbox)
+        return email_set_error(e ? e : ERR_AGAIN);
+    struct jmap_set_error result = done;
+    json_object_foreach(object, name, v)
+    {
+        struct slice id = jmap_id_resolve(c, slice_str(name));
+        uint64_t number = 0;
+        bool good = json_is_true(v) && id.p && jmap_id_parse(id, 'B', &number) == OK &&
+                    number <= UINT32_MAX && store_mailbox_by_id(boxes, (uint32_t)number);
+        if (good)
+            out->mailbox[out->n++] = (uint32_t)number;
+        else
+            result = wrong(c, "mailboxIds", "one of the mailboxes does not exist");
+    }
+    store_mailboxes_unref(boxes);
+    return result;
+}
+
+struct jmap_set_error email_read_received(json_t *object, int64_t *out)
+{
+    static const char *const properties[] = {"receivedAt", NULL};
+    json_t *v = json_object_get(object, "receivedAt");
+    *out = clock_wall();
+    if (!v || json_is_null(v) || jmap_utc_date(jmap_string(v), out))
+        return done;
+    return (struct jmap_set_error){
+        .type = "invalidProperties", .detail = "must be a UTCDate", .properties = properties};
+}
+
+void email_write_state(struct jmap_call *c, struct json_writer *w)
+{
+    struct view *v = jmap_view(c);
+    if (!v) { /* the call has failed: what is written here is not sent */
+        jw_null(w);
+        return;
+    }
+    struct view_state s = view_state(v);
+    jmap_state_write(w, &s);
+}
+
+/* --- Adding --- */
+
+static bool take_ids(void *arg, const struct store_row *row)
+{
+    struct email_new *m = arg;
+    m->email = row->email_id;
+    m->thread = row->thread_id;
+    return false;
+}
+
+static enum error copy_to(struct jmap_call *c, uint32_t from, uint32_t uid, uint32_t to, bool move)
+{
+    const struct uid_range one = {uid, uid};
+    struct uid_pair *pairs;
+    size_t n;
+    uint32_t validity;
+    enum error e = store_copy(c->service->store, c->user->account.id, from, &one, 1, to, move,
+                              move ? 0 : c->user->account.quota, c->arena, &pairs, &n, &validity);
+    return e == OK && n == 0 ? ERR_NOTFOUND : e;
+}
+
+struct jmap_set_error email_add(struct jmap_call *c, struct email_new *m)
+{
+    struct store *store = c->service->store;
+    uint64_t account = c->user->account.id;
+    struct store_message message = {.raw = m->raw,
+                                    .internal_date = m->received,
+                                    .internal_zone = date_local_zone(m->received),
+                                    .flags = m->keywords.list};
+    uint32_t uid, validity, first = m->places.mailbox[0];
+    autoarena a;
+    arena_init(&a, LIMIT_SUMMARY_ARENA);
+    enum error e = summary_make(&a, m->raw, m->received, &message.summary);
+    if (!e)
+        e = store_append(store, account, first, &message, 1, c->user->account.quota, &uid,
+                         &validity);
+    for (size_t i = 1; !e && i < m->places.n; i++)
+        e = copy_to(c, first, uid, m->places.mailbox[i], false);
+    if (!e) {
+        const struct uid_range one = {uid, uid};
+        e = store_read(store, account, first, &one, 1, FIELD_IDS, take_ids, m);
+    }
+    jmap_view_again(c);
+    return email_set_error(e);
+}
+
+void email_write_created(struct json_writer *w, const struct email_new *m)
+{
+    jw_key(w, "id");
+    jmap_id_write(w, 'M', m->email);
+    jw_key(w, "blobId");
+    jmap_id_write(w, 'M', m->email);
+    jw_key(w, "threadId");
+    jmap_id_write(w, 'T', m->thread);
+    jw_key(w, "size");
+    jw_uint(w, m->raw.n);
+}
+
+/* --- Changing --- */
+
+static enum error set_flags(struct jmap_call *c, const struct view_message *m, enum flag_op op,
+                            const struct flag_list *flags)
+{
+    const struct uid_range one = {m->uid, m->uid};
+    struct uid_range *modified;
+    size_t n;
+    return store_flags(c->service->store, c->user->account.id, m->mailbox, &one, 1, op, flags, NULL,
+                       c->arena, &modified, &n);
+}
+
+static enum error expunge(struct jmap_call *c, const struct view_message *m)
+{
+    static const struct flag_list deleted = {.system = FLAG_DELETED};
+    const struct uid_range one = {m->uid, m->uid};
+    enum error e = set_flags(c, m, FLAGS_ADD, &deleted);
+    return e ? e : store_expunge(c->service->store, c->user->account.id, m->mailbox, &one, 1);
+}
+
+/* The bits that the keywords have; 0 in *known when one has none yet. */
+static uint64_t bits_of(const struct keyword_table *t, const struct flag_list *list, bool *known)
+{
+    uint64_t bits = list->system;
+    *known = true;
+    for (size_t i = 0; i < list->n; i++) {
+        uint64_t bit = email_keyword_bit(t, list->keywords[i]);
+        *known = *known && bit != 0;
+        bits |= bit;
+    }
+    return bits;
+}
+
+static enum error change_keywords(struct jmap_call *c, const struct email_group *g,
+                                  const struct flag_list *list)
+{
+    const struct keyword_table *t;
+    bool known;
+    enum error e = store_keywords(c->service->store, c->user->account.id, &t);
+    if (e)
+        return e;
+    uint64_t bits = bits_of(t, list, &known);
+    for (size_t i = 0; !e && i < g->n; i++)
+        if (email_copy_visible(&g->copy[i]) && (!known || g->copy[i].flags != bits))
+            e = set_flags(c, &g->copy[i], FLAGS_SET, list);
+    store_keywords_unref(t);
+    return e;
+}
+
+static bool is_among(const struct email_places *p, uint32_t mailbox)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->mailbox[i] == mailbox)
+            return true;
+    return false;
+}
+
+static bool lies_in(const struct email_group *g, uint32_t mailbox)
+{
+    for (size_t i = 0; i < g->n; i++)
+        if (email_copy_visible(&g->copy[i]) && g->copy[i].mailbox == mailbox)
+            return true;
+    return false;
+}
+
+/* A copy that goes is moved to where one is wanted, so that at every instant it lies somewhere;
+ * what is wanted beyond that is copied first, and what is too much is expunged last. */
+static enum error change_places(struct jmap_call *c, const struct email_group *g,
+                                const struct email_places *places)
+{
+    const struct view_message *source = email_group_copy(g);
+    size_t next = 0;
+    enum error e = OK;
+    bool *moved = arena_array(c->arena, g->n + 1, sizeof *moved);
+    if (!moved)
+        return ERR_AGAIN;
+    for (size_t i = 0; !e && i < places->n; i++) {
+        if (lies_in(g, places->mailbox[i]))
+            continue;
+        while (next < g->n &&
+               (!email_copy_visible(&g->copy[next]) || is_among(places, g->copy[next].mailbox)))
+            next++;
+        if (next < g->n) {
+            const struct view_message *m = &g->copy[next];
+            e = copy_to(c, m->mailbox, m->uid, places->mailbox[i], true);
+            moved[next++] = true;
+        } else {
+            e = copy_to(c, source->mailbox, source->uid, places->mailbox[i], false);
+        }
+    }
+    for (size_t i = 0; !e && i < g->n; i++)
+        if (!moved[i] && email_copy_visible(&g->copy[i]) && !is_among(places, g->copy[i].mailbox))
+            e = expunge(c, &g->copy[i]);
+    return e;
+}
+
+struct jmap_set_error email_change(struct jmap_call *c, const struct email_group *g,
+                                   const struct email_keywords *keywords,
+                                   const struct email_places *places)
+{
+    enum error e = keywords ? change_keywords(c, g, &keywords->list) : OK;
+    if (!e && places)
+        e = change_places(c, g, places);
+    jmap_view_again(c);
+    return email_set_error(e);
+}
+
+struct jmap_set_error email_destroy(struct jmap_call *c, const struct email_group *g)
+{
+    enum error e = OK;
+    for (size_t i = 0; !e && i < g->n; i++)
+        if (email_copy_visible(&g->copy[i]))
+            e = expunge(c, &g->copy[i]);
+    jmap_view_again(c);
+    return email_set_error(e);
+}
