@@ -61,11 +61,27 @@ void exchange_free(struct http_exchange *x)
 
 /* --- The head --- */
 
+/* Room for one more field. It grows: most requests have few, and those of idle event streams stay.
+ */
+static bool fields_room(struct http_exchange *x)
+{
+    enum { FIRST = 16 };
+    if (x->n_fields < x->fields_cap)
+        return true;
+    size_t cap = x->fields_cap ? 2 * x->fields_cap : FIRST;
+    struct http_pair *more = arena_array(&x->arena, cap, sizeof *more);
+    if (!more)
+        return false;
+    if (x->n_fields)
+        memcpy(more, x->fields, x->n_fields * sizeof *more);
+    x->fields = more;
+    x->fields_cap = cap;
+    return true;
+}
+
 void exchange_field(struct http_exchange *x, struct slice name, struct slice value)
 {
-    if (!x->fields)
-        x->fields = arena_array(&x->arena, LIMIT_HTTP_FIELDS, sizeof *x->fields);
-    if (!x->fields || x->n_fields == LIMIT_HTTP_FIELDS) {
+    if (x->n_fields == LIMIT_HTTP_FIELDS || !fields_room(x)) {
         x->refused = 431;
         return;
     }

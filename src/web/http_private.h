@@ -49,7 +49,7 @@ struct http_exchange {
     uint8_t n_hosts; /* Host fields */
     struct slice target, authority, host, path, query;
     struct http_pair *fields;
-    size_t n_fields, head_bytes;
+    size_t n_fields, fields_cap, head_bytes;
     struct ip client;
     int refused; /* the status that the head's faults deserve; 0: none */
 
