@@ -219,15 +219,15 @@
 #define LIMIT_OUTBOUND_HOSTS       5                 /* connected for one message */
 #define LIMIT_OUTBOUND_ARENA       (4 * 1024 * 1024) /* look-ups and results of one message */
 #define LIMIT_OUTBOUND_KEPT        200
-#define LIMIT_OUTBOUND_KEPT_ALIKE  10    /* to one destination */
-#define LIMIT_OUTBOUND_KEEP_MS     5000  /* unused */
+#define LIMIT_OUTBOUND_KEPT_ALIKE  10   /* to one destination */
+#define LIMIT_OUTBOUND_KEEP_MS     5000 /* unused */
 #define LIMIT_REPEAT_RESULTS       1024 /* told to `mail` last, or left behind by a former one */
 #define LIMIT_REPEAT_BYTES         (4 * 1024 * 1024)
 #define LIMIT_REPEAT_MS            3600000 /* a long queue asks in any order */
-#define LIMIT_DNS_MS               10000 /* one look-up */
-#define LIMIT_DNS_RECORDS          100   /* of one answer */
-#define LIMIT_DNS_NAME             253   /* as text without the last dot, RFC 1035 2.3.4 */
-#define LIMIT_DNS_ANCHOR           65536 /* the file of trust anchors */
+#define LIMIT_DNS_MS               10000   /* one look-up */
+#define LIMIT_DNS_RECORDS          100     /* of one answer */
+#define LIMIT_DNS_NAME             253     /* as text without the last dot, RFC 1035 2.3.4 */
+#define LIMIT_DNS_ANCHOR           65536   /* the file of trust anchors */
 #define LIMIT_DNS_PROOF_TEXT       1000
 #define LIMIT_DIAL_NEXT_MS         2000 /* until the next address is tried beside */
 #define LIMIT_DIAL_CONNECT_MS      30000
@@ -368,9 +368,9 @@
 #define LIMIT_JMAP_SORT           16    /* comparators of one query */
 #define LIMIT_JMAP_SORT_KEY       256   /* bytes of a text that sorting looks at */
 #define LIMIT_SNIPPET_SOURCE      (256 * 1024) /* bytes of a text part that are looked through */
-#define LIMIT_SNIPPET_PARTS       8     /* text parts of one email that are looked through */
-#define LIMIT_JMAP_PARSE          20    /* blobs of one Email/parse */
-#define LIMIT_SUBMISSIONS_PENDING 1000  /* an account */
+#define LIMIT_SNIPPET_PARTS       8            /* text parts of one email that are looked through */
+#define LIMIT_JMAP_PARSE          20           /* blobs of one Email/parse */
+#define LIMIT_SUBMISSIONS_PENDING 1000         /* an account */
 #define LIMIT_SUBMISSION_DELAY    (366 * 86400) /* maxDelayedSend, seconds */
 #define LIMIT_SUBMISSION_SECONDS  (30 * 86400)  /* settled ones are remembered */
 #define LIMIT_IDENTITIES_ACCOUNT  100
@@ -379,6 +379,7 @@
 #define LIMIT_SIGNATURE           (64 * 1024)
 #define LIMIT_FORECAST_MS         8000
 #define LIMIT_VIEW_BYTES          (512ul * 1024 * 1024) /* all views that are kept */
+#define LIMIT_VIEW_WAIT_S         3 /* for a commit that is about to be published */
 
 /* Our own DNS */
 #define LIMIT_PUBLISH_VALUE    (16 * 1024)   /* a record's value in a zone file */

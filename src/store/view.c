@@ -129,7 +129,7 @@ static bool wait_published(struct shard *sh)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    until.tv_sec += LIMIT_VIEW_WAIT_S;
     sh->publish_waited = true;
     return pthread_cond_timedwait(&sh->loaded, &sh->lock, &until) == 0;
 }

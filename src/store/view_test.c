@@ -749,6 +749,38 @@ static void test_unpublished(void **state)
     kit_free(k);
 }
 
+/* A message that went after the snapshot was made, and before it was read. */
+static void test_gone_meanwhile(void **state)
+{
+    (void)state;
+    struct kit *k = kit_new(1);
+    uint32_t box = kit_box(k, 1, "INBOX");
+    struct view *v;
+    size_t n;
+    kit_append(k, 1, box, kit_raw(k, "a", "t"), 0);
+    kit_append(k, 1, box, kit_raw(k, "b", "t"), 0);
+    snapshot_unref(kit_snapshot(k, 1, box));
+    kit_execute(k, "CREATE TABLE kept AS SELECT * FROM message;"
+                   "INSERT INTO expunged SELECT id, 9, flags, modseq + 1, size, body, email,"
+                   " thread, internal_date, zone, save_date, 77, 1, born, hidden FROM message"
+                   " WHERE id & 15 = 1; DELETE FROM message WHERE id & 15 = 1");
+    assert_int_equal(store_view(k->s, 1, &v), OK);
+    const struct view_message *m = view_messages(v, &n);
+    assert_int_equal(n, 2);
+    for (size_t i = 0; i < n; i++)
+        assert_true((m[i].sent == 77) == (m[i].uid == 1));
+    view_unref(v);
+    forget_view(k);
+    kit_execute(k, "DELETE FROM expunged; DELETE FROM message");
+    assert_int_equal(store_view(k->s, 1, &v), ERR_AGAIN);
+    kit_execute(k, "INSERT INTO message SELECT * FROM kept; DROP TABLE kept");
+    assert_int_equal(store_view(k->s, 1, &v), OK);
+    view_is_right(k, 1, v);
+    view_unref(v);
+    kit_sound(k);
+    kit_free(k);
+}
+
 static void test_beside(void **state)
 {
     (void)state;
@@ -767,7 +799,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),      cmocka_unit_test(test_log_ends),
         cmocka_unit_test(test_memory),      cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_unpublished), cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_unpublished), cmocka_unit_test(test_gone_meanwhile),
+        cmocka_unit_test(test_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
