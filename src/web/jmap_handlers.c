@@ -152,8 +152,7 @@ const struct http_handler web_jmap_upload = {.begin = begin_upload, .finish = fi
 
 /* --- Download --- */
 
-/* What a browser may show itself: none of these can hold scripts that run as ours, and each comes
- * under a sandbox besides. */
+/* What a browser may show itself: none of these can hold scripts that run as ours. */
 static const char *const shown[] = {
     "image/png",  "image/jpeg", "image/gif",       "image/webp",
     "image/avif", "image/bmp",  "application/pdf", "text/plain",
@@ -208,6 +207,18 @@ static void close_blob(void *arg)
     jmap_blob_close(arg);
 }
 
+/* Nothing in it may run or load. Browsers show no PDF in a sandbox; their viewers run none of its
+ * scripts as ours. A sandboxed page may not ask for a browsing context group of its own. */
+static void set_policy(struct http_exchange *x, const char *type)
+{
+    bool pdf = strcmp(type, "application/pdf") == 0;
+    http_set_field(x, "content-security-policy",
+                   pdf ? SLICE("default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; "
+                               "frame-ancestors 'self'")
+                       : SLICE("sandbox; default-src 'none'; frame-ancestors 'self'"));
+    http_set_field(x, "cross-origin-opener-policy", SLICE("unsafe-none"));
+}
+
 static void finish_download(struct http_exchange *x)
 {
     struct jmap_user u;
@@ -224,8 +235,7 @@ static void finish_download(struct http_exchange *x)
     }
     const char *type = type_of(x, &inline_);
     web_set_disposition(x, inline_ ? "inline" : "attachment", name);
-    http_set_field(x, "content-security-policy",
-                   SLICE("sandbox; default-src 'none'; frame-ancestors 'self'"));
+    set_policy(x, type);
     /* A blob never changes (RFC 8620 6.2). */
     http_set_field(x, "cache-control", SLICE("private, max-age=86400, immutable"));
     const struct http_source source = {.read = read_blob,
