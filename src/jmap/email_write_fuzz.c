@@ -1,4 +1,4 @@
-/* Everything that Email/get can say, of any message: what is written must be JSON. The first byte
+/* Everything that Email/get can say, of any message: what is written must be JSON. The last byte
  * chooses how much of text is asked for. */
 #include "base/limits.h"
 #include "jmap/email_write.h"
@@ -41,13 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct header_want want[HEADERS];
     autoarena a;
     autobuf out = BUF_INIT(LIMIT_JMAP_RESPONSE), marked = BUF_INIT(255);
-    if (size == 0)
-        return 0;
-    struct slice raw = slice_of(data + 1, size - 1);
+    struct slice raw = slice_of(data, size);
+    uint8_t choice = size > 0 ? data[size - 1] : 0;
     arena_init(&a, LIMIT_IMAP_TREE_ARENA + LIMIT_SUMMARY_ARENA);
     if (summary_make(&a, raw, 0, &m) != OK)
         abort();
-    ask_all(&wants, want, data[0]);
+    ask_all(&wants, want, choice);
     struct store_row row = {.envelope = m.envelope,
                             .references = m.references,
                             .subject = m.subject,
