@@ -331,7 +331,7 @@ static void write_changes(struct jmap_call *c, const struct mailbox_list *l,
     for (size_t i = 0; i < l->n; i++)
         if (is_updated(ch, l, &l->box[i])) {
             jmap_id_write(w, 'B', l->box[i].id);
-            only_counts = only_counts && l->box[i].modseq <= ch->since.modseq;
+            only_counts = only_counts && l->box[i].shaped <= ch->since.modseq;
             updated++;
         }
     jw_end(w);

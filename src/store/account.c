@@ -163,6 +163,7 @@ static enum error load_work(struct index *x, uint64_t id, struct work *w, bool *
                                 .deleted = col_u32(st, 10),
                                 .bytes = col_u(st, 11)};
         b->floor = col_u(st, 12);
+        b->m.shaped = col_u(st, 13);
         w->bytes += b->m.bytes;
         if (w->n == cap) {
             cap = cap ? cap * 2 : 8;

@@ -29,15 +29,16 @@ static const char *const text[ST_COUNT] = {
         " WHERE id = (SELECT account FROM mailbox WHERE num = ?1)",
     [ST_ACCOUNT_FLOOR] = "SELECT floor FROM account WHERE id = ?1",
     [ST_BOX_LIST] = "SELECT num, id, name, special, subscribed, uid_validity, uid_next, modseq,"
-                    " total, unseen, deleted, bytes, floor FROM mailbox"
+                    " total, unseen, deleted, bytes, floor, shaped FROM mailbox"
                     " WHERE account = ?1 AND gone = 0",
     [ST_BOX_ADD] = "INSERT INTO mailbox (num, account, id, name, special, subscribed, uid_validity,"
-                   " uid_next, modseq, total, unseen, deleted, bytes, floor, gone)"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, 0, 0, 0)",
+                   " uid_next, modseq, total, unseen, deleted, bytes, floor, gone, shaped)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, 0, 0, 0, ?9)",
     [ST_BOX_PUT] = "UPDATE mailbox SET uid_next = ?2, modseq = ?3, total = ?4, unseen = ?5,"
                    " deleted = ?6, bytes = ?7, floor = ?8 WHERE num = ?1",
     [ST_BOX_COUNTS] = "SELECT uid_next, modseq, floor FROM mailbox WHERE num = ?1 AND gone = 0",
-    [ST_BOX_NAME] = "UPDATE mailbox SET name = ?2, special = ?3, subscribed = ?4 WHERE num = ?1",
+    [ST_BOX_NAME] = "UPDATE mailbox SET name = ?2, special = ?3, subscribed = ?4, shaped = ?5"
+                    " WHERE num = ?1",
     [ST_BOX_GONE] = "UPDATE mailbox SET gone = ?2 WHERE num = ?1",
     [ST_BOX_FLOOR] = "UPDATE mailbox SET floor = max(floor, ?2) WHERE num = ?1",
     [ST_BOX_GONE_SINCE] =

@@ -185,6 +185,7 @@ static enum error box_make(struct shard *sh, struct account *a, struct slice nam
                             .subscribed = subscribed,
                             .uid_next = 1};
     work_touch(b, a->work.modseq);
+    b->m.shaped = b->m.modseq;
     work_box_add(a, b);
     a->structure_changed = true;
     *out = b;
@@ -207,6 +208,7 @@ static enum error box_rename(struct shard *sh, struct account *a, struct box *b)
 {
     a->structure_changed = true;
     work_touch(b, a->work.modseq);
+    b->m.shaped = b->m.modseq;
     sqlite3_stmt *st = index_use(&sh->w, ST_BOX_NAME);
     if (st == NULL)
         return txn_fail(sh, ERR_IO);
@@ -214,6 +216,7 @@ static enum error box_rename(struct shard *sh, struct account *a, struct box *b)
     bind_text(st, 2, b->m.name);
     bind_i(st, 3, b->m.use);
     bind_i(st, 4, b->m.subscribed);
+    bind_u(st, 5, b->m.shaped);
     return txn_run(sh, st);
 }
 

@@ -91,6 +91,10 @@ const char *const schema_step[SCHEMA_VERSION] = {
     "CREATE INDEX submission_account ON submission (account, state);"
     "CREATE INDEX submission_due ON submission (send_at) WHERE state = 0;"
     "CREATE INDEX submission_settled ON submission (settled) WHERE state <> 0;",
+
+    /* What is older may have changed in any way up to now. */
+    "ALTER TABLE mailbox ADD COLUMN shaped INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE mailbox SET shaped = modseq;",
 };
 
 static enum error newer(const char *path, int64_t version, int64_t known)

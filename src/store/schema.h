@@ -4,7 +4,7 @@
 
 #include "store/index.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 /* Step k (from 0) brings version k to k + 1; text for index_exec(). */
 extern const char *const schema_step[SCHEMA_VERSION];
 

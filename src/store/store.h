@@ -90,7 +90,8 @@ struct mailbox {
     enum special_use use;
     bool subscribed;
     uint32_t uid_next;
-    uint64_t modseq; /* highest of its messages' and expunges' */
+    uint64_t modseq; /* highest of its messages' and expunges', and of `shaped` */
+    uint64_t shaped; /* when it was made, renamed or (un)subscribed last */
     uint32_t exists, unseen, deleted;
     uint64_t bytes;
 };
