@@ -45,8 +45,8 @@ static const char *const schema[] = {
 
 static const char *const statements[] = {
     [Q_ALL] = "SELECT id, account, epoch, created, used, made, token, next, ip, agent FROM session",
-    [Q_ADD] = "INSERT INTO session(account, epoch, created, used, made, token, ip, agent)"
-              " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [Q_ADD] = ("INSERT INTO session(account, epoch, created, used, made, token, ip, agent)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
     [Q_USE] = "UPDATE session SET used = ?, ip = ? WHERE id = ?",
     [Q_TOKEN] = "UPDATE session SET token = ?, made = ?, next = ? WHERE id = ?",
     [Q_EPOCH] = "UPDATE session SET epoch = ? WHERE id = ?",
