@@ -268,34 +268,44 @@ static bool lies_in(const struct email_group *g, uint32_t mailbox)
     return false;
 }
 
-/* A copy that goes is moved to where one is wanted, so that at every instant it lies somewhere;
- * what is wanted beyond that is copied first, and what is too much is expunged last. */
+/* What has to happen: mailboxes where a copy is wanted, and copies that go. */
+struct moves {
+    uint32_t *wanted;
+    const struct view_message **leaving;
+    size_t n_wanted, n_leaving;
+};
+
+static bool find_moves(struct jmap_call *c, const struct email_group *g,
+                       const struct email_places *places, struct moves *m)
+{
+    m->wanted = arena_array(c->arena, places->n + 1, sizeof *m->wanted);
+    m->leaving = arena_array(c->arena, g->n + 1, sizeof(struct view_message *));
+    if (!m->wanted || !m->leaving)
+        return false;
+    for (size_t i = 0; i < places->n; i++)
+        if (!lies_in(g, places->mailbox[i]))
+            m->wanted[m->n_wanted++] = places->mailbox[i];
+    for (size_t i = 0; i < g->n; i++)
+        if (email_copy_visible(&g->copy[i]) && !is_among(places, g->copy[i].mailbox))
+            m->leaving[m->n_leaving++] = &g->copy[i];
+    return true;
+}
+
+/* A copy that goes is moved to where one is wanted, so that at every instant it lies somewhere.
+ * What is wanted beyond that is copied first, and what is too much is expunged last. */
 static enum error change_places(struct jmap_call *c, const struct email_group *g,
                                 const struct email_places *places)
 {
     const struct view_message *source = email_group_copy(g);
-    size_t next = 0;
-    enum error e = OK;
-    bool *moved = arena_array(c->arena, g->n + 1, sizeof *moved);
-    if (!moved)
-        return ERR_AGAIN;
-    for (size_t i = 0; !e && i < places->n; i++) {
-        if (lies_in(g, places->mailbox[i]))
-            continue;
-        while (next < g->n &&
-               (!email_copy_visible(&g->copy[next]) || is_among(places, g->copy[next].mailbox)))
-            next++;
-        if (next < g->n) {
-            const struct view_message *m = &g->copy[next];
-            e = copy_to(c, m->mailbox, m->uid, places->mailbox[i], true);
-            moved[next++] = true;
-        } else {
-            e = copy_to(c, source->mailbox, source->uid, places->mailbox[i], false);
-        }
-    }
-    for (size_t i = 0; !e && i < g->n; i++)
-        if (!moved[i] && email_copy_visible(&g->copy[i]) && !is_among(places, g->copy[i].mailbox))
-            e = expunge(c, &g->copy[i]);
+    struct moves m = {0};
+    enum error e = find_moves(c, g, places, &m) ? OK : ERR_AGAIN;
+    size_t both = m.n_wanted < m.n_leaving ? m.n_wanted : m.n_leaving;
+    for (size_t i = both; !e && i < m.n_wanted; i++)
+        e = copy_to(c, source->mailbox, source->uid, m.wanted[i], false);
+    for (size_t i = 0; !e && i < both; i++)
+        e = copy_to(c, m.leaving[i]->mailbox, m.leaving[i]->uid, m.wanted[i], true);
+    for (size_t i = both; !e && i < m.n_leaving; i++)
+        e = expunge(c, m.leaving[i]);
     return e;
 }
 

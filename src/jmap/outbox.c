@@ -126,7 +126,7 @@ static bool read_letter(json_t *envelope, struct arena *a, struct submit_letter 
 
 static void print_answer(enum smtp_reply r, char out[ANSWER_MOST])
 {
-    const struct smtp_reply_text *t = smtp_reply(r == REPLY_NONE ? REPLY_ACCEPTED : r);
+    const struct smtp_reply_text *t = smtp_reply(r == REPLY_NONE ? REPLY_DONE : r);
     snprintf(out, ANSWER_MOST, "%u %s %s", t->code, t->enhanced, t->text);
 }
 
