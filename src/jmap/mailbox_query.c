@@ -194,11 +194,16 @@ static bool read_sort(struct query *q)
         struct slice by = jmap_string(json_object_get(v, "property"));
         json_t *ascending = json_object_get(v, "isAscending");
         struct comparator *k = &q->sort[q->n_sort];
+        struct slice collation = jmap_string(json_object_get(v, "collation"));
         bool known = slice_eq(by, SLICE("sortOrder")) || slice_eq(by, SLICE("name")) ||
                      slice_eq(by, SLICE("parentId"));
+        /* Both collations are one here: names are compared as they are searched. */
+        if (collation.p != NULL && !slice_eq(collation, SLICE("i;ascii-casemap")) &&
+            !slice_eq(collation, SLICE("i;unicode-casemap")))
+            known = false;
         if (!known || q->n_sort == sizeof q->sort / sizeof q->sort[0] ||
             (ascending != NULL && !json_is_boolean(ascending))) {
-            jmap_fail(q->c, "unsupportedSort", "sortOrder, name and parentId can be sorted by");
+            jmap_fail(q->c, "unsupportedSort", "sortOrder, name and parentId, or the collation");
             return false;
         }
         k->by = slice_eq(by, SLICE("name"))       ? BY_NAME

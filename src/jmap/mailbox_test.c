@@ -235,6 +235,9 @@ static void test_bad_queries(void **state)
     jmap_expect_error(f, "Mailbox/query", "{'accountId': 'A1', 'sort': [{'property': 'color'}]}",
                       "unsupportedSort");
     jmap_expect_error(f, "Mailbox/query", "{'accountId': 'A1', 'sort': [1]}", "unsupportedSort");
+    jmap_expect_error(f, "Mailbox/query",
+                      "{'accountId': 'A1', 'sort': [{'property': 'name', 'collation': 'x'}]}",
+                      "unsupportedSort");
     char many[8192] = "{'accountId': 'A1', 'filter': {'operator': 'OR', 'conditions': [{}";
     for (int i = 0; i < LIMIT_JMAP_FILTER; i++)
         memcpy(many + strlen(many), ",{}", 4);

@@ -88,7 +88,9 @@ static void write_submission(const struct jmap_service *s, struct json_writer *w
     put_list(w, "SIZE", (const char *const[]){number, NULL});
     snprintf(number, sizeof number, "%llu", (unsigned long long)LIMIT_SUBMISSION_DELAY);
     put_list(w, "FUTURERELEASE", (const char *const[]){number, NULL});
-    put_list(w, "DSN", (const char *const[]){NULL});
+    static const char *const others[] = {"DSN", "REQUIRETLS", "8BITMIME", "SMTPUTF8", NULL};
+    for (size_t i = 0; others[i] != NULL; i++)
+        put_list(w, others[i], (const char *const[]){NULL});
     jw_end(w);
     jw_end(w);
 }
