@@ -1,4 +1,5 @@
 /* Recipient/travel: how mail would reach somebody; our own extension, doc/jmap-extensions.md. */
+#include "base/clock.h"
 #include "jmap/methods.h"
 
 #define ADDRESSES_MOST 20
@@ -9,11 +10,13 @@ static const char *const words[] = {
     [TRAVEL_NOWHERE] = "nowhere",     [TRAVEL_UNKNOWN] = "unknown",
 };
 
-static void write_one(struct jmap_call *c, struct slice address)
+/* Name servers that are silent cost their time once, not for each address. */
+static void write_one(struct jmap_call *c, struct slice address, int64_t deadline)
 {
     const struct jmap_service *s = c->service;
     char host[256] = "";
-    enum jmap_travel travel = s->forecast ? s->forecast(s->arg, address, host) : TRAVEL_UNKNOWN;
+    enum jmap_travel travel =
+        s->forecast && clock_ms() < deadline ? s->forecast(s->arg, address, host) : TRAVEL_UNKNOWN;
     jw_object(c->out);
     jw_key(c->out, "address");
     jw_text(c->out, address);
@@ -31,6 +34,7 @@ static void travel(struct jmap_call *c)
 {
     static const char *const known[] = {"addresses", NULL};
     json_t *list = json_object_get(c->args, "addresses"), *v;
+    int64_t deadline = clock_ms() + LIMIT_FORECAST_MS;
     size_t i;
     if (!jmap_account(c) || !jmap_only(c, known))
         return;
@@ -44,7 +48,7 @@ static void travel(struct jmap_call *c)
     jmap_answer(c);
     jw_key(c->out, "list");
     jw_array(c->out);
-    json_array_foreach(list, i, v) write_one(c, jmap_string(v));
+    json_array_foreach(list, i, v) write_one(c, jmap_string(v), deadline);
     jw_end(c->out);
     jw_end(c->out);
 }
