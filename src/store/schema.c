@@ -93,8 +93,8 @@ const char *const schema_step[SCHEMA_VERSION] = {
     "CREATE INDEX submission_settled ON submission (settled) WHERE state <> 0;",
 
     /* What is older may have changed in any way up to now. */
-    "ALTER TABLE mailbox ADD COLUMN shaped INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE mailbox SET shaped = modseq;",
+    ("ALTER TABLE mailbox ADD COLUMN shaped INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE mailbox SET shaped = modseq;"),
 };
 
 static enum error newer(const char *path, int64_t version, int64_t known)
