@@ -214,7 +214,7 @@ static const struct {
     size_t behind;
     uint8_t value;
 } lies[] = {
-    {REQUEST, SLICE("\x12\x34\x56\x78\x9a\xbc"), 0, RELAY_HTTPS + 1},
+    {REQUEST, SLICE("\x12\x34\x56\x78\x9a\xbc"), 0, RELAY_LOOK + 1},
     {REQUEST, SLICE("smart.example"), 1, 1}, /* port */
     {REQUEST, SLICE("secret"), 0, DEMAND_COUNT},
     {REQUEST, SLICE("secret"), 1, SOURCE_COUNT},

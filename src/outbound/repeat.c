@@ -182,7 +182,7 @@ static bool take_left(struct repeats *r, const struct repeat_letter *l, struct b
 enum error repeats_begin(struct repeats *r, const struct relay_request *rq, int64_t deadline,
                          struct repeat_letter *l, struct buf *out)
 {
-    *l = (struct repeat_letter){.id = rq->id, .print = print_of(rq)};
+    *l = (struct repeat_letter){.kind = rq->kind, .id = rq->id, .print = print_of(rq)};
     pthread_mutex_lock(&r->lock);
     enum error e = wait_for(r, l, deadline);
     if (e == OK && !take_left(r, l, out)) {
@@ -206,7 +206,7 @@ static bool any_delivered(const struct relay_result *result)
 void repeats_end(struct repeats *r, struct repeat_letter *l, const struct relay_result *result)
 {
     autobuf b = BUF_INIT(LIMIT_RELAY_BYTES);
-    bool keep = any_delivered(result);
+    bool keep = l->kind != RELAY_LOOK && any_delivered(result);
     if (keep)
         relay_write_result(result, &b);
     struct result *x = keep && !b.failed ? result_new(l, buf_slice(&b)) : NULL;

@@ -19,6 +19,7 @@ void repeats_free(struct repeats *r);
 /* A letter that is being sent. */
 struct repeat_letter {
     struct repeat_letter *next;
+    enum relay_kind kind;
     uint64_t id, print;
     uint64_t generation;
 };

@@ -466,9 +466,9 @@ struct queue_stats queue_stats(struct queue *q)
         c.stats = (struct queue_stats){0};
     pthread_mutex_lock(&q->lock);
     struct schedule_stats s = schedule_stats(q->schedule);
+    c.stats.under_way = s.under_way + q->n_landed;
     pthread_mutex_unlock(&q->lock);
     c.stats.due = s.due;
-    c.stats.under_way = s.under_way;
     c.stats.destinations = s.destinations;
     c.stats.failing = s.failing;
     c.stats.bytes = s.bytes;
