@@ -186,6 +186,7 @@
 #define LIMIT_HANDOVER_BANS       1000000
 
 /* Sending */
+#define LIMIT_RELAY_SMALL          (96 * 1024) /* up to here a message needs no memfd */
 #define LIMIT_RELAY_RECIPIENTS     100 /* of one transaction with another server */
 #define LIMIT_RELAY_TRIES          16
 #define LIMIT_RELAY_EVENTS         32
@@ -233,6 +234,7 @@
 #define LIMIT_DIAL_CONNECT_MS      30000
 #define LIMIT_DIAL_BUFFER          8192          /* a line */
 #define LIMIT_DIAL_GATHER          (1024 * 1024) /* written, and not yet taken */
+#define LIMIT_DIAL_PIECE           (64 * 1024)   /* gathered before it is sent */
 #define LIMIT_DIAL_ADDRESSES       32            /* of one host that are tried */
 #define LIMIT_TLS_CHAIN            (100 * 1024)  /* the certificates another server sends */
 #define LIMIT_TLS_CHAIN_DEPTH      10
@@ -241,7 +243,7 @@
 #define LIMIT_HTTPS_ARENA          (256 * 1024) /* the addresses of a web server */
 #define LIMIT_CLIENT_COMMAND_MS    300000       /* greeting and each command, RFC 5321 4.5.3.2 */
 #define LIMIT_CLIENT_DATA_MS       120000       /* DATA until 354 */
-#define LIMIT_CLIENT_BLOCK_MS      180000       /* a LIMIT_WRITE_CHUNK of the message */
+#define LIMIT_CLIENT_BLOCK_MS      180000       /* a LIMIT_DIAL_PIECE of the message */
 #define LIMIT_CLIENT_END_MS        600000       /* the end of the message until its answer */
 #define LIMIT_CLIENT_SESSION_MS    3600000      /* whatever is done in it */
 #define LIMIT_CLIENT_LAST_WORD_MS  1000         /* for the reply of a server that stopped reading */

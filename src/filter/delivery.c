@@ -278,6 +278,7 @@ static bool make_whole(struct run *r, bool forward)
     buf_init(&r->whole, raw.n + signatures.n + LIMIT_DELIVERY_TRACE);
     if (rq->trace.n == 0 && !forward && signatures.n == 0 && seven.n == 0)
         return true;
+    (void)buf_room(&r->whole, signatures.n + LIMIT_DELIVERY_TRACE + rq->raw.n);
     buf_add(&r->whole, buf_slice(&signatures));
     if (forward && rq->n_recipients == 1) {
         buf_lit(&r->whole, "Delivered-To: ");

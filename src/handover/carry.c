@@ -65,7 +65,7 @@ enum error carry_message(int fd, const struct carriage *as, uint64_t id, struct 
 {
     if (m->memfd >= 0)
         return send_beside(fd, as, id, front, m->memfd, timeout_ms);
-    bool small = m->small.n <= LIMIT_HANDOVER_SMALL;
+    bool small = m->small.n <= as->small;
     if (small && front.n + m->small.n <= LIMIT_HANDOVER_RECORD - RECORD_HEAD)
         return send_within(fd, as, id, front, m->small, timeout_ms);
     autofd memfd = -1;

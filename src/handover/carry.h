@@ -10,9 +10,10 @@ struct carriage {
     /* front NULL: in a second memfd. */
     void (*beside)(uint64_t id, const struct slice *front, struct buf *out);
     void (*within)(uint64_t id, struct slice front, struct slice message, struct buf *out);
+    size_t small; /* up to so many bytes a message goes within, when the record has room */
 };
 
-/* Sends them; a message of more than LIMIT_HANDOVER_SMALL bytes is put into a memfd. Errors as
+/* Sends them; a message that is not small is put into a memfd. Errors as
  * ipc_send() and carry_memfd(). */
 must_use enum error carry_message(int fd, const struct carriage *as, uint64_t id,
                                   struct slice front, const struct handover_message *m,

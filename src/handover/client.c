@@ -293,7 +293,8 @@ enum error handover_resolve(struct handover_client *c, struct slice recipient, u
     return e;
 }
 
-static const struct carriage delivery = {record_write_deliver, record_write_deliver_small};
+static const struct carriage delivery = {record_write_deliver, record_write_deliver_small,
+                                         LIMIT_HANDOVER_SMALL};
 
 enum error handover_deliver(struct handover_client *c, const struct handover_envelope *e,
                             const struct handover_message *m, enum handover_status *status)

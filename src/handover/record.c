@@ -34,6 +34,7 @@ static void one(enum record_type type, uint64_t id, const struct slice *s, struc
 static void two(enum record_type type, uint64_t id, struct slice first, struct slice second,
                 struct buf *out)
 {
+    (void)buf_room(out, RECORD_HEAD + first.n + second.n); /* at once, not by doubling */
     head(type, id, out);
     buf_bytes(out, first);
     buf_bytes(out, second);
@@ -138,7 +139,7 @@ enum error record_read(struct slice bytes, struct record *out)
         break;
     case RECORD_RELAY_SMALL:
         r.request = cur_bytes(&c, LIMIT_HANDOVER_RECORD);
-        r.message = cur_bytes(&c, LIMIT_HANDOVER_SMALL);
+        r.message = cur_bytes(&c, LIMIT_RELAY_SMALL);
         break;
     case RECORD_RELAYED:
         r.result = cur_bytes(&c, LIMIT_HANDOVER_RECORD);

@@ -6,7 +6,8 @@
 #include "handover/carry.h"
 #include "handover/server_private.h"
 
-static const struct carriage relay = {record_write_relay, record_write_relay_small};
+static const struct carriage relay = {record_write_relay, record_write_relay_small,
+                                      LIMIT_RELAY_SMALL};
 
 static void settle(struct handover_server *s, const struct ticket *t, const struct relay_result *r)
 {

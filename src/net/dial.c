@@ -291,7 +291,10 @@ enum error dial_line(struct dial *d, size_t max, int64_t deadline, struct slice 
 static enum error push(struct dial *d, size_t *done, short *events)
 {
     struct slice left = slice_from(buf_slice(&d->out), *done);
-    struct slice s = slice_sub(left, 0, d->piece > 0 ? d->piece : LIMIT_WRITE_CHUNK);
+    struct slice s = slice_sub(left, 0,
+                               d->piece > 0 ? d->piece
+                               : d->ssl     ? LIMIT_WRITE_CHUNK
+                                            : left.n);
     size_t sent = 0;
     enum error e = write_some(d, s, &sent, events);
     d->piece = d->ssl && e == ERR_AGAIN ? s.n : 0;
@@ -318,11 +321,11 @@ static enum error push_all(struct dial *d, short *events)
 void dial_write(struct dial *d, struct slice s)
 {
     while (s.n > 0 && !d->broken && d->lost == OK) {
-        struct slice piece = slice_sub(s, 0, LIMIT_WRITE_CHUNK);
+        struct slice piece = slice_sub(s, 0, LIMIT_DIAL_PIECE);
         buf_add(&d->out, piece);
         s = slice_from(s, piece.n);
         short events = 0;
-        if (d->out.n >= LIMIT_WRITE_CHUNK) {
+        if (d->out.n >= LIMIT_DIAL_PIECE) {
             enum error e = push_all(d, &events);
             (void)e; /* dial_flush() tells */
         }

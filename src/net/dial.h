@@ -33,7 +33,7 @@ void dial_close(struct dial *d);
 /* One line without its CRLF or LF, valid until the next call. ERR_LIMIT: longer than max (at most
  * LIMIT_DIAL_BUFFER); ERR_TIMEOUT, ERR_CLOSED, ERR_IO. */
 must_use enum error dial_line(struct dial *d, size_t max, int64_t deadline, struct slice *out);
-/* Gathers; never waits. Whenever LIMIT_WRITE_CHUNK are there, what the other side takes at once is
+/* Gathers; never waits. Whenever LIMIT_DIAL_PIECE are there, what the other side takes at once is
  * sent. More than LIMIT_DIAL_GATHER that it does not take is lost, and ERR_LIMIT at flush, like all
  * errors. */
 void dial_write(struct dial *d, struct slice s);

@@ -3,7 +3,7 @@
 #include "message/dsn.h"
 #include "outbound/client_private.h"
 
-#define PIECE LIMIT_WRITE_CHUNK /* flushed as soon as so much is gathered */
+#define PIECE LIMIT_DIAL_PIECE /* flushed as soon as so much is gathered */
 
 static struct relay_outcome_of outcome_of(struct transaction *t, const struct client_failure *f)
 {

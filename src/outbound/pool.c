@@ -263,10 +263,8 @@ static void start_thread(struct outbound *o)
 
 static struct job *new_job(uint64_t ticket, struct slice request, int memfd, struct slice small)
 {
-    struct job *j = mem_alloc(sizeof *j + request.n + small.n);
-    j->ticket = ticket;
-    j->deadline = clock_ms() + LIMIT_OUTBOUND_MS;
-    j->memfd = memfd;
+    struct job *j = mem_resize(NULL, sizeof *j + request.n + small.n, 1);
+    *j = (struct job){.ticket = ticket, .deadline = clock_ms() + LIMIT_OUTBOUND_MS, .memfd = memfd};
     if (request.n)
         memcpy(j->bytes, request.p, request.n);
     if (small.n)

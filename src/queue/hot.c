@@ -25,11 +25,13 @@ static struct slice copy(uint8_t **at, struct slice s)
     return slice_of(to, s.n);
 }
 
-static struct hot_entry *entry_copy(const struct queue_entry *e, struct slice raw)
+struct hot_entry *hot_new(const struct queue_entry *e, struct slice raw)
 {
+    if (raw.n > LIMIT_QUEUE_HOT_MESSAGE || e->n_recipients > LIMIT_RELAY_RECIPIENTS)
+        return NULL;
     size_t list = e->n_recipients * sizeof(struct queue_recipient);
     size_t bytes = sizeof(struct hot_entry) + list + text_bytes(e) + raw.n;
-    struct hot_entry *x = mem_alloc(bytes);
+    struct hot_entry *x = mem_resize(NULL, bytes, 1);
     struct queue_recipient *to = (struct queue_recipient *)(x + 1);
     uint8_t *at = (uint8_t *)(to + e->n_recipients);
     *x = (struct hot_entry){.e = *e, .bytes = bytes, .since = clock_ms()};
@@ -55,12 +57,13 @@ static struct hot_entry **cell_of(struct hot *h, uint64_t id)
     return &h->cell[hash_u64(id) % LIMIT_QUEUE_HOT_CELLS];
 }
 
-void hot_put(struct hot *h, const struct queue_entry *e, struct slice raw)
+void hot_put(struct hot *h, struct hot_entry *x)
 {
-    if (raw.n > LIMIT_QUEUE_HOT_MESSAGE || e->n_recipients > LIMIT_RELAY_RECIPIENTS ||
-        h->bytes + raw.n > LIMIT_QUEUE_HOT)
+    if (x == NULL || h->bytes + x->bytes > LIMIT_QUEUE_HOT) {
+        mem_free(x);
         return;
-    struct hot_entry *x = entry_copy(e, raw), **cell = cell_of(h, e->id);
+    }
+    struct hot_entry **cell = cell_of(h, x->e.id);
     x->next = *cell;
     *cell = x;
     x->older = h->newest;

@@ -21,7 +21,10 @@ struct hot {
     size_t bytes;
 };
 
-void hot_put(struct hot *h, const struct queue_entry *e, struct slice raw);
+/* A copy of it, without any lock; NULL: it is too big for this. */
+struct hot_entry *hot_new(const struct queue_entry *e, struct slice raw) must_use;
+/* Takes it (NULL is allowed); without room for it, it is freed. */
+void hot_put(struct hot *h, struct hot_entry *x);
 /* Takes it out: the caller's, to be freed with mem_free(). NULL: it is not here. */
 struct hot_entry *hot_take(struct hot *h, uint64_t id) must_use;
 /* Forgets what came before `before` (clock_ms); INT64_MAX: all. */

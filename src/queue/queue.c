@@ -30,8 +30,9 @@ void queue_schedule(struct queue *q, const struct queue_entry *e, const struct q
 static void accepted(void *arg, const struct queue_entry *e, struct slice raw)
 {
     struct queue *q = arg;
+    struct hot_entry *hot = hot_new(e, raw);
     pthread_mutex_lock(&q->lock);
-    hot_put(&q->hot, e, raw);
+    hot_put(&q->hot, hot);
     for (size_t i = 0; i < e->n_recipients; i++)
         if (e->recipients[i].state == QUEUE_WAITING)
             queue_schedule(q, e, &e->recipients[i]);
