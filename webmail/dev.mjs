@@ -1,5 +1,5 @@
 // The development server: index.html and assets from src/, all else passed on to a running demo,
-// whose certificate is its own. Its origin is put in place of ours, so that cookies work.
+// whose certificate is its own. The demo takes our name for its own, as it stands in the request.
 import { createServer, request } from 'node:https';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, watch } from 'node:fs';
@@ -52,10 +52,8 @@ createServer({ key: readFileSync(key), cert: readFileSync(cert) }, async (req, r
     }
     return;
   }
-  const headers = { ...req.headers, host: target.host };
-  if (headers.origin) headers.origin = target.origin;
   const up = request(
-    { hostname: target.hostname, port: target.port, path: req.url, method: req.method, headers, rejectUnauthorized: false },
+    { hostname: target.hostname, port: target.port, path: req.url, method: req.method, headers: req.headers, rejectUnauthorized: false },
     (answer) => {
       res.writeHead(answer.statusCode, answer.headers);
       answer.pipe(res);

@@ -23,6 +23,8 @@ export const LINK = /^(?:https?:\/\/|mailto:|tel:)/i;
 const PICTURE = /^data:image\/(?:png|gif|jpe?g|webp|bmp|avif);base64,[a-z0-9+/=\s]*$/i;
 
 export interface CleanOptions {
+  /** The frame's window: its policy lets inline style be read, which that of the page forbids. */
+  view: Window;
   /** Where a cid: picture lies, or null. */
   cid: (id: string) => string | null;
   /** May pictures be loaded from the internet? */
@@ -54,7 +56,7 @@ function address(value: string): string {
 }
 
 export function cleanHtml(html: string, options: CleanOptions): CleanHtml {
-  const purify = DOMPurify(window);
+  const purify = DOMPurify(options.view as unknown as typeof window);
   let blocked = 0;
 
   purify.addHook('uponSanitizeElement', (node, data) => {

@@ -22,6 +22,13 @@ img[width] {
 a {
   color: #1f5f9c;
 }
+img:not([src]) {
+  display: inline-block;
+  padding: 6px 10px;
+  border: 1px dashed #c9c3b8;
+  color: #656d69;
+  font-size: 13px;
+}
 pre {
   white-space: pre-wrap;
 }

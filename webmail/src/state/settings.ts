@@ -5,7 +5,7 @@ import { computed, effect, signal } from '@preact/signals';
 import { browserLanguage, language } from '../i18n/index.ts';
 import type { Language } from '../i18n/index.ts';
 import type { Settings } from '../jmap/types.ts';
-import { client, own } from './app.ts';
+import { client } from './app.ts';
 import { reportError } from './errors.ts';
 
 export const settings = signal<Settings>({});
@@ -21,6 +21,15 @@ function kept(): { language?: Language; theme?: Theme } {
   }
 }
 
+/** What the user chose; without it the browser's wish counts. */
+const chosen = signal<Language | null>(kept().language ?? null);
+
+/** On the login page, where there are no settings yet. */
+export function chooseLanguage(l: Language): void {
+  chosen.value = l;
+  language.value = l;
+}
+
 export const theme = signal<Theme>(kept().theme ?? null);
 export const conversations = computed(() => settings.value.conversations ?? true);
 export const compact = computed(() => settings.value.density === 'compact');
@@ -29,7 +38,8 @@ export const undoSeconds = computed(() => settings.value.undoSeconds ?? 10);
 /** Takes what the server keeps. */
 export function takeSettings(s: Settings): void {
   settings.value = s;
-  language.value = s.language ?? own.value?.language ?? kept().language ?? browserLanguage();
+  language.value = s.language ?? kept().language ?? browserLanguage();
+  if (s.language) chosen.value = s.language;
   theme.value = s.theme ?? null;
 }
 
@@ -56,7 +66,7 @@ export function applySettings(): void {
     if (theme.value) document.documentElement.dataset.theme = theme.value;
     else delete document.documentElement.dataset.theme;
     try {
-      localStorage.setItem(KEEP, JSON.stringify({ language: language.value, theme: theme.value }));
+      localStorage.setItem(KEEP, JSON.stringify({ language: chosen.value ?? undefined, theme: theme.value }));
     } catch {
       // a browser that keeps nothing: the server does
     }

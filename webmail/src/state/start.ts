@@ -4,7 +4,7 @@ import { effect, untracked } from '@preact/signals';
 import { JmapError } from '../jmap/client.ts';
 import { logout } from '../jmap/login.ts';
 import type { Id } from '../jmap/types.ts';
-import { auth, client, ended, identities, own, session } from './app.ts';
+import { auth, client, ended, identities, session } from './app.ts';
 import { reportError } from './errors.ts';
 import { list, openList } from './list.ts';
 import { listenLive, stopLive } from './live.ts';
@@ -27,7 +27,7 @@ export async function start(): Promise<void> {
     return;
   }
   ended.value = false;
-  takeSettings({ language: own.value?.language });
+  takeSettings({});
   const boxes = client.call('Mailbox/get', { ids: null });
   const kept = client.call('Settings/get', {});
   const senders = client.call('Identity/get', { ids: null });

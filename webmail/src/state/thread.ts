@@ -60,6 +60,12 @@ export async function openFromRoute(): Promise<void> {
     unfolded.add(row);
     if (opened.value?.id !== id) return;
     opened.value = { id, emails: shown, unfolded, error: null };
+    const folded = shown.filter((e) => !unfolded.has(e) && peekEmail(e)?.preview === undefined);
+    if (folded.length)
+      void client.call('Email/get', { ids: folded, properties: ROW_PROPERTIES }).then(
+        (r) => r.list.forEach(takeEmail),
+        () => undefined,
+      );
     await loadBodies([...unfolded]);
     if (opened.value?.id !== id) return;
     await markSeen([...unfolded].filter((e) => !peekEmail(e)?.keywords.$seen));

@@ -117,15 +117,15 @@ function Card({ part, onPreview }: { part: BodyPart; onPreview: () => void }) {
   return (
     <li class={`card${danger ? ' danger' : ''}`}>
       {kind === 'picture' || kind === 'text' ? (
-        <button type="button" class="card-main" aria-label={t('attach.preview', { name })} onClick={onPreview}>
+        <button type="button" class="card-main" title={t('attach.preview', { name })} onClick={onPreview}>
           {inner}
         </button>
       ) : kind === 'pdf' ? (
-        <a class="card-main" href={url(part)} target="_blank" rel="noopener" aria-label={t('attach.open', { name })}>
+        <a class="card-main" href={url(part)} target="_blank" rel="noopener" title={t('attach.open', { name })}>
           {inner}
         </a>
       ) : (
-        <a class="card-main" href={url(part)} download={name} aria-label={t('attach.download', { name })}>
+        <a class="card-main" href={url(part)} download={name} title={t('attach.download', { name })}>
           {inner}
         </a>
       )}

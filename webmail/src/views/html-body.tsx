@@ -64,10 +64,12 @@ export function HtmlBody({ email, remote, onBlocked }: HtmlBodyProps) {
 
   const fill = () => {
     const doc = frame.current?.contentDocument;
-    if (!doc?.body || doc.URL === 'about:blank') return;
+    const view = frame.current?.contentWindow;
+    if (!view || !doc?.body || doc.URL === 'about:blank') return;
     stop.current();
     const parts = partsOf(email);
     const clean = cleanHtml(htmlOf(email), {
+      view,
       remote,
       cid: (id) => {
         const p = parts.find((x) => x.cid === id || x.cid === `<${id}>`);

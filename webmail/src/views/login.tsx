@@ -5,6 +5,7 @@ import { clockTime, language, t } from '../i18n/index.ts';
 import { login } from '../jmap/login.ts';
 import type { LoginAnswer } from '../jmap/login.ts';
 import { address as known, ended } from '../state/app.ts';
+import { chooseLanguage } from '../state/settings.ts';
 import { start } from '../state/start.ts';
 import { Button, IconButton } from '../ui/button.tsx';
 import { Icon } from '../ui/icon.tsx';
@@ -104,7 +105,7 @@ export function Login() {
         </Button>
         <footer class="login-foot">
           <a href="/">{t('login.details')}</a>
-          <button type="button" class="linkish" lang={language.value === 'de' ? 'en' : 'de'} onClick={() => (language.value = language.value === 'de' ? 'en' : 'de')}>
+          <button type="button" class="linkish" lang={language.value === 'de' ? 'en' : 'de'} onClick={() => chooseLanguage(language.value === 'de' ? 'en' : 'de')}>
             {t('login.language')}
           </button>
         </footer>

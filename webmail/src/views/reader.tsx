@@ -57,7 +57,7 @@ export function Reader() {
   if (!open || !o) return <Nothing />;
   const row = openRow();
   const rows = row ? [row] : o.emails.slice(-1);
-  const subject = emailOf(o.emails[0])?.subject;
+  const subject = [...o.emails, ...rows].map((id) => emailOf(id)?.subject).find((s) => s !== undefined);
   const unread = o.emails.some((id) => !emailOf(id)?.keywords.$seen);
   const flagged = rows.every(isFlagged);
   return (

@@ -86,8 +86,15 @@ function suggest(text: string): Suggestion[] {
         done: true,
       });
     const plain = parseSearch(part)[0];
-    if (plain && !plain.field)
-      out.push({ text: `${before}${t('search.subject')}${part} `, label: `${t('search.subject')} ${part}`, hint: t('search.hint.subject'), icon: 'edit', done: true });
+    if (plain && !plain.field) {
+      const fields: [Key, Key, IconName][] = [
+        ['search.from', 'search.hint.from', 'user'],
+        ['search.to', 'search.hint.to', 'sent'],
+        ['search.subject', 'search.hint.subject', 'edit'],
+      ];
+      for (const [token, hint, icon] of fields)
+        out.push({ text: `${before}${t(token)}${part} `, label: `${t(token)} ${part}`, hint: t(hint), icon, done: true });
+    }
   }
   return out.slice(0, 9);
 }
