@@ -256,6 +256,8 @@ static void test_login_refused(void **state)
                                          "{",
                                          "[]",
                                          "null",
+                                         "{\"address\":\"a\",\"password\":\"b\",\"c\":[]}",
+                                         "{\"address\":{\"a\":{}},\"password\":\"b\"}",
                                          "{\"address\":1,\"password\":2}",
                                          "{\"address\":\"a\"}",
                                          "{\"password\":\"a\"}",
@@ -263,6 +265,12 @@ static void test_login_refused(void **state)
                                          "{\"address\":\"a\\u0000b\",\"password\":\"c\"}"};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
         assert_int_equal(ask("POST", "/mail/login", JSON ORIGIN, bodies[i]), 400);
+    char deep[LIMIT_WEB_BODY];
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = 0;
+    assert_int_equal(ask("POST", "/mail/login", JSON ORIGIN, deep), 400);
+    /* Brackets within a password are none. */
+    assert_int_equal(log_in("", "[[{{\\\"[[{{"), 401);
     assert_int_equal(ask("POST", "/mail/login",
                          "Content-Type: application/x-www-form-urlencoded\r\n" ORIGIN, "a=b"),
                      415);
