@@ -79,7 +79,12 @@ enum error policy_look(const struct config *c, struct dns *dns, struct slice aut
 {
     struct relay_request rq;
     struct outbound_plan plan;
-    struct outbound_options o = {.host = c->host, .dns = dns, .ca_pem = authorities};
+    struct outbound_options o = {.host = c->host,
+                                 .dns = dns,
+                                 .ca_pem = authorities,
+                                 .https_inside = c->https_inside,
+                                 .profile =
+                                     c->tls_profile == CONFIG_TLS_BSI ? TLS_BSI : TLS_MODERN};
     enum error e = relay_read_request(a, question, &rq);
     if (e)
         return e;

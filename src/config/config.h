@@ -125,6 +125,7 @@ struct config {
     struct config_transports transports;
     const char *providers; /* "" : the list that is built in */
     bool clear_text;
+    bool https_inside;
     uint64_t sending_port, sending_connections, destination_connections;
     struct config_ips sending_from;
     uint64_t retry_first, retry_most, give_up, delay_notice, keep_results;

@@ -120,6 +120,8 @@ static const struct setting settings[] = {
     S("sending", "providers", SETTING_FILE, providers, "",
       "A list of providers to which nothing goes unencrypted, instead of the one that is built in. "
       "`depesche queue policy` shows and changes single lines."),
+    S("sending", "https_inside", SETTING_BOOL, https_inside, "no",
+      "Fetch MTA-STS policies from, and send TLS reports to, addresses that are not public, too."),
     S("sending", "clear_text", SETTING_BOOL, clear_text, "yes",
       "Mail may leave unencrypted where the other server has no encryption at all."),
     N("sending", "port", SETTING_NUMBER, sending_port, "25", 1, 65535,

@@ -219,10 +219,10 @@ static const struct ip *from_address(const struct config *c, bool v4)
 static enum error open_outbound(struct edge *e, const struct config *c)
 {
     char why[200] = "";
+    const enum tls_profile profile = c->tls_profile == CONFIG_TLS_BSI ? TLS_BSI : TLS_MODERN;
     enum error err = dns_start(e->dns);
     if (!err)
-        err = tls_client_new(c->tls_profile == CONFIG_TLS_BSI ? TLS_BSI : TLS_MODERN,
-                             buf_slice(&e->authorities), &e->tls, why, sizeof why);
+        err = tls_client_new(profile, buf_slice(&e->authorities), &e->tls, why, sizeof why);
     if (err) {
         log_error("edge.outbound", log_text("error", error_name(err)), log_text("why", why));
         return err;
@@ -232,6 +232,8 @@ static enum error open_outbound(struct edge *e, const struct config *c)
         .dns = e->dns,
         .tls = e->tls,
         .ca_pem = buf_slice(&e->authorities),
+        .https_inside = c->https_inside,
+        .profile = profile,
         .bind4 = from_address(c, true),
         .bind6 = from_address(c, false),
         .connections = (unsigned)c->sending_connections,

@@ -21,12 +21,24 @@ bool ip_is_v4(struct ip ip)
     return memcmp(ip.b, V4_PREFIX, 12) == 0;
 }
 
-bool ip_is_loopback(struct ip ip)
+bool ip_is_public(struct ip ip)
 {
-    static const uint8_t one[16] = {[15] = 1};
-    if (ip_is_v4(ip))
-        return ip.b[12] == 127;
-    return memcmp(ip.b, one, 16) == 0;
+    static const struct {
+        uint8_t ip[4], bits;
+    } inside[] = {
+        /* RFC 6890 and 5771: this network, private, shared, loopback, link, protocols, benchmarks,
+         * groups and reserved. */
+        {{0}, 8},        {{10}, 8},         {{100, 64}, 10},  {{127}, 8},      {{169, 254}, 16},
+        {{172, 16}, 12}, {{192, 0, 0}, 24}, {{192, 168}, 16}, {{198, 18}, 15}, {{224}, 3},
+    };
+    if (!ip_is_v4(ip))
+        return (ip.b[0] & 0xe0) == 0x20; /* 2000::/3 */
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        const struct ip_net net = {ip_from_v4(inside[i].ip), (uint8_t)(96 + inside[i].bits)};
+        if (ip_net_has(&net, ip))
+            return false;
+    }
+    return true;
 }
 
 bool ip_eq(struct ip a, struct ip b)

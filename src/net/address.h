@@ -19,7 +19,8 @@ struct ip_net {
 #define IP_TEXT 46 /* room for any printed address and its NUL */
 
 bool ip_is_v4(struct ip ip);
-bool ip_is_loopback(struct ip ip);
+/* Reachable by everybody: neither of this machine, nor of a network inside, nor of a group. */
+bool ip_is_public(struct ip ip);
 bool ip_eq(struct ip a, struct ip b);
 /* "192.0.2.1", "2001:db8::1"; also "[...]" is not accepted here. */
 must_use enum error ip_parse(struct slice s, struct ip *out);

@@ -19,15 +19,34 @@ static void test_parse_print(void **state)
 {
     static const struct {
         const char *text, *printed; /* NULL: refused */
-        bool v4, loopback;
+        bool v4, everybodys;
     } table[] = {
-        {"192.0.2.1", "192.0.2.1", true, false},
-        {"127.0.0.1", "127.0.0.1", true, true},
-        {"127.255.0.9", "127.255.0.9", true, true},
-        {"::1", "::1", false, true},
-        {"2001:DB8::1", "2001:db8::1", false, false},
-        {"2001:db8:0:0:0:0:0:1", "2001:db8::1", false, false},
-        {"::ffff:192.0.2.1", "192.0.2.1", true, false},
+        {"192.0.2.1", "192.0.2.1", true, true},
+        {"127.0.0.1", "127.0.0.1", true, false},
+        {"127.255.0.9", "127.255.0.9", true, false},
+        {"128.0.0.1", "128.0.0.1", true, true},
+        {"10.255.255.255", "10.255.255.255", true, false},
+        {"11.0.0.0", "11.0.0.0", true, true},
+        {"172.15.0.1", "172.15.0.1", true, true},
+        {"172.31.0.1", "172.31.0.1", true, false},
+        {"172.32.0.1", "172.32.0.1", true, true},
+        {"192.168.1.1", "192.168.1.1", true, false},
+        {"169.254.169.254", "169.254.169.254", true, false},
+        {"100.127.0.1", "100.127.0.1", true, false},
+        {"100.128.0.1", "100.128.0.1", true, true},
+        {"223.255.255.255", "223.255.255.255", true, true},
+        {"224.0.0.1", "224.0.0.1", true, false},
+        {"255.255.255.255", "255.255.255.255", true, false},
+        {"0.0.0.0", "0.0.0.0", true, false},
+        {"::1", "::1", false, false},
+        {"::", "::", false, false},
+        {"fe80::1", "fe80::1", false, false},
+        {"fd00::1", "fd00::1", false, false},
+        {"64:ff9b::7f00:1", "64:ff9b::7f00:1", false, false},
+        {"::ffff:127.0.0.1", "127.0.0.1", true, false},
+        {"2001:DB8::1", "2001:db8::1", false, true},
+        {"2001:db8:0:0:0:0:0:1", "2001:db8::1", false, true},
+        {"::ffff:192.0.2.1", "192.0.2.1", true, true},
         {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
          false, false},
         {"", NULL, false, false},
@@ -50,7 +69,7 @@ static void test_parse_print(void **state)
         ip_print(ip, text);
         assert_string_equal(text, table[i].printed);
         assert_int_equal(ip_is_v4(ip), table[i].v4);
-        assert_int_equal(ip_is_loopback(ip), table[i].loopback);
+        assert_int_equal(ip_is_public(ip), table[i].everybodys);
         assert_true(ip_eq(ip, ip_of(text)));
     }
     struct ip ip;

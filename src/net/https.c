@@ -41,6 +41,7 @@ struct call {
     struct curl_slist *resolve; /* the host's addresses */
     size_t header_bytes;        /* of the answer */
     int64_t deadline;
+    bool refused; /* an address that is not public */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -199,6 +200,19 @@ static int on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off
     return dial_stopped();
 }
 
+/* Every connection comes by here, wherever its address is from. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct call *c = arg;
+    struct ip ip;
+    uint16_t port;
+    if (!c->rq->inside && (ip_from_sockaddr(&a->addr, &ip, &port) != OK || !ip_is_public(ip))) {
+        c->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 /* RFC 8461 3.3: only dNSName counts; libcurl takes the common name where there is none. So OpenSSL
  * compares too, and a certificate for another name gets a result of its own. */
 static CURLcode on_context(CURL *curl, void *ctx, void *arg)
@@ -214,6 +228,8 @@ static CURLcode on_context(CURL *curl, void *ctx, void *arg)
     bool set = host.n > 0 ? slice_cstr(host, text, sizeof text) == OK &&
                                 X509_VERIFY_PARAM_set1_ip_asc(param, text) == 1
                           : X509_VERIFY_PARAM_set1_host(param, c->host, 0) == 1;
+    set = set && tls_profile_apply(ctx, c->rq->profile);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL); /* profiles leave judging to others */
     return set ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
 
@@ -269,7 +285,8 @@ static bool set_habits(struct call *c)
            SET(CURLOPT_ERRORBUFFER, c->error) && SET(CURLOPT_WRITEFUNCTION, on_body) &&
            SET(CURLOPT_WRITEDATA, c) && SET(CURLOPT_HEADERFUNCTION, on_header) &&
            SET(CURLOPT_HEADERDATA, c) && SET(CURLOPT_NOPROGRESS, 0L) &&
-           SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+           SET(CURLOPT_XFERINFOFUNCTION, on_progress) &&
+           SET(CURLOPT_OPENSOCKETFUNCTION, on_socket) && SET(CURLOPT_OPENSOCKETDATA, c);
 }
 
 static enum problem problem_of(struct call *c, CURLcode code)
@@ -325,6 +342,8 @@ static enum error perform(struct call *c)
         return OK;
     if (c->out->failed)
         return give_up(c, ERR_LIMIT, PROBLEM_HTTP, "the answer is too large");
+    if (c->refused && code == CURLE_COULDNT_CONNECT)
+        return give_up(c, ERR_IO, PROBLEM_CONNECT, "its address is not public");
     enum problem p = problem_of(c, code);
     return give_up(c, p == PROBLEM_TIMEOUT ? ERR_TIMEOUT : ERR_IO, p,
                    c->error[0] ? c->error : curl_easy_strerror(code));

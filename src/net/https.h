@@ -1,12 +1,14 @@
 /* HTTPS as a client, by libcurl: for MTA-STS policies and TLS reports. PKIX against the authorities
- * given, TLS 1.2 or later, no redirects, no cookies, no proxy, no other scheme. Addresses come from
- * dns.h, never from the system's resolver. */
+ * given, TLS 1.2 or later, no redirects, no cookies, no proxy, no other scheme. The URL is a
+ * stranger's: it leads to public addresses only, unless told else. Addresses come from dns.h, never
+ * from the system's resolver. */
 #ifndef DEPESCHE_NET_HTTPS_H
 #define DEPESCHE_NET_HTTPS_H
 
 #include "base/buf.h"
 #include "net/dns.h"
 #include "net/security.h"
+#include "net/tls.h"
 
 /* Once a process, before a sandbox and before threads: afterwards https_do() opens no file. SIGPIPE
  * is ignored from here on. */
@@ -19,7 +21,9 @@ struct https_request {
     struct slice body;           /* POST when there is one, else GET */
     const char *type, *encoding; /* of the body: Content-Type, Content-Encoding; may be NULL */
     uint16_t port;               /* instead of 443; 0: what the URL says */
-    int timeout_ms;              /* of the whole */
+    enum tls_profile profile;
+    bool inside;    /* addresses that are not public may be reached, too */
+    int timeout_ms; /* of the whole */
 };
 struct https_answer {
     long status; /* 200, 404, ... */

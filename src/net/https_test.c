@@ -133,8 +133,11 @@ static void server_end(struct server *s)
 
 static struct https_request request(const char *url, uint16_t port)
 {
-    return (struct https_request){
-        .url = slice_str(url), .ca_pem = authorities, .port = port, .timeout_ms = 10000};
+    return (struct https_request){.url = slice_str(url),
+                                  .ca_pem = authorities,
+                                  .port = port,
+                                  .timeout_ms = 10000,
+                                  .inside = true};
 }
 
 #define POLICY "version: STSv1\nmode: none\n"
@@ -230,6 +233,24 @@ static void test_certificates(void **state)
     assert_int_equal(a.problem, PROBLEM_CERT_UNTRUSTED);
 }
 
+/* A server with a cipher that only one of the profiles has. */
+static void test_profile(void **state)
+{
+    for (enum tls_profile p = TLS_MODERN; p <= TLS_BSI; p++) {
+        struct server s;
+        struct https_answer a;
+        autobuf out = BUF_INIT(1000);
+        server_start(&s, &good, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        SSL_CTX_set_min_proto_version(s.ctx, TLS1_3_VERSION);
+        assert_int_equal(SSL_CTX_set_ciphersuites(s.ctx, "TLS_CHACHA20_POLY1305_SHA256"), 1);
+        struct https_request rq = request("https://127.0.0.1/", s.port);
+        rq.profile = p;
+        assert_int_equal(https_do(&rq, &a, &out), p == TLS_MODERN ? OK : ERR_IO);
+        server_end(&s);
+        assert_int_equal(a.problem, p == TLS_MODERN ? PROBLEM_NONE : PROBLEM_HANDSHAKE);
+    }
+}
+
 /* --- Harm and silence --- */
 
 static void test_too_large(void **state)
@@ -286,6 +307,9 @@ static void test_nobody(void **state)
     struct https_request rq = request("https://127.0.0.1/", port);
     assert_int_equal(https_do(&rq, &a, &out), ERR_IO);
     assert_int_equal(a.problem, PROBLEM_CONNECT);
+    rq.inside = false;
+    assert_int_equal(https_do(&rq, &a, &out), ERR_IO);
+    assert_string_equal(a.detail, "its address is not public");
     rq = request("https://localhost/", port); /* the system's resolver would know it */
     assert_int_equal(https_do(&rq, &a, &out), ERR_IO);
     assert_int_equal(a.problem, PROBLEM_DNS);
@@ -388,11 +412,12 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get),       cmocka_unit_test(test_post),
-        cmocka_unit_test(test_redirect),  cmocka_unit_test(test_certificates),
-        cmocka_unit_test(test_too_large), cmocka_unit_test(test_endless_header),
-        cmocka_unit_test(test_silence),   cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_urls),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_profile),        cmocka_unit_test(test_get),
+        cmocka_unit_test(test_post),           cmocka_unit_test(test_redirect),
+        cmocka_unit_test(test_certificates),   cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_endless_header), cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_nobody),         cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, make_certs, free_certs);
 }

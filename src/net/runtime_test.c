@@ -144,13 +144,13 @@ static const struct protocol ECHO = {"echo",       echo_open,     echo_input, ec
 
 static bool admit_nobody(void *service, struct ip peer)
 {
-    assert_true(ip_is_loopback(peer));
+    assert_true(!ip_is_public(peer));
     return false;
 }
 
 static bool exempt_all(void *service, struct ip peer)
 {
-    return ip_is_loopback(peer);
+    return !ip_is_public(peer);
 }
 
 static void *server_main(void *arg)

@@ -29,6 +29,8 @@ struct outbound_options {
     struct tls_client *tls;
     struct slice ca_pem;            /* for MTA-STS over HTTPS; must stay */
     uint16_t https_port;            /* for MTA-STS policies; 0: 443 */
+    bool https_inside;              /* also at addresses that are not public */
+    enum tls_profile profile;       /* of HTTPS; SMTP has that of `tls` */
     const struct ip *bind4, *bind6; /* may be NULL; must stay */
     unsigned connections;           /* threads; 0: 100 */
     /* The outcome of outbound_relay(), called once for each on a thread of the pool. */

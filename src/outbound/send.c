@@ -502,6 +502,8 @@ static void send_https(struct sending *s)
         .url = s->rq->domain,
         .dns = s->o->dns,
         .ca_pem = s->o->ca_pem,
+        .profile = s->o->profile,
+        .inside = s->o->https_inside,
         .body = s->raw,
         .type = slice_starts(s->raw, SLICE("\x1f\x8b")) ? "application/tlsrpt+gzip"
                                                         : "application/tlsrpt+json",

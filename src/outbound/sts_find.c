@@ -99,6 +99,8 @@ static bool fetch(const struct outbound_options *o, struct slice domain, struct 
         .url = arena_printf(a, "https://mta-sts.%.*s/.well-known/mta-sts.txt", SLICE_FMT(domain)),
         .dns = o->dns,
         .ca_pem = o->ca_pem,
+        .profile = o->profile,
+        .inside = o->https_inside,
         .port = o->https_port,
         .timeout_ms = left < LIMIT_STS_FETCH_MS ? (int)left : LIMIT_STS_FETCH_MS,
     };

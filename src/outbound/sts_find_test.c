@@ -110,6 +110,7 @@ static int set_up(void **state)
     assert_true(test_world_make(&world, "", zone));
     assert_true(test_world_resolve(&world, "", ""));
     world.o.https_port = port;
+    world.o.https_inside = true;
     world.o.ca_pem = identity.chain_pem;
     return 0;
 }

@@ -51,7 +51,7 @@ class World:
         self.zones.start()
         values = dict(sending__port=self.port, dns__anchor=self.zones.anchor, dns__known_good="good.signed.example",
                       dns__known_bad="bad.bogus.example", tls__ca=self.ca.chain, sending__retry_first="2s",
-                      sending__retry_most="3s", dns__timeout="4s", sending__messages_per_hour="0",
+                      sending__retry_most="3s", dns__timeout="4s", sending__messages_per_hour="0", sending__https_inside="yes",
                       sending__new_recipients_per_day="0")
         values.update(settings)
         configure(self.demo, **values)
