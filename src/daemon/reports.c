@@ -65,13 +65,19 @@ static enum error send_one(struct memory *m, const struct delivery_service *s,
     if (!e)
         e = tls_report_gzip(buf_slice(&json), &gzip);
     struct slice rest = due->rua, address, to;
-    for (int i = 0; !e && i < REPORT_ADDRESSES && slice_split(&rest, ' ', &address); i++) {
+    bool built = e == OK, sent = false;
+    for (int i = 0; built && i < REPORT_ADDRESSES && slice_split(&rest, ' ', &address); i++) {
+        enum error one = OK;
         if (tls_report_address(a, address, &to) == OK)
-            e = by_mail(s, &r, to, now, buf_slice(&gzip));
+            one = by_mail(s, &r, to, now, buf_slice(&gzip));
         else if (slice_istarts(address, SLICE("https://")))
-            e = by_https(s, address, now, buf_slice(&gzip));
+            one = by_https(s, address, now, buf_slice(&gzip));
+        else
+            continue;
+        sent = sent || one == OK;
+        e = one ? one : e;
     }
-    return e;
+    return sent ? OK : e; /* who has it must not get it again because another could not */
 }
 
 void reports_send(struct memory *m, const struct delivery_service *s, const struct config *c,
