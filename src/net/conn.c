@@ -13,11 +13,6 @@ void *conn_service(struct conn *c)
     return c->listener->o.service;
 }
 
-struct runtime *conn_runtime(struct conn *c)
-{
-    return c->listener->rt;
-}
-
 void *conn_data(struct conn *c)
 {
     return c->data;

@@ -112,7 +112,6 @@ struct runtime_stats runtime_stats(struct runtime *r);
 /* --- The connection, for its owner: to be called only inside a protocol function --- */
 
 void *conn_service(struct conn *c);
-struct runtime *conn_runtime(struct conn *c);
 void *conn_data(struct conn *c);
 void conn_set_data(struct conn *c, void *data);
 struct ip conn_peer(struct conn *c);

@@ -113,7 +113,7 @@ static enum after s_input(struct conn *c)
         }
         case 'j':
             atomic_fetch_add(&b->submitted, 1);
-            runtime_submit(conn_runtime(c), job, b);
+            runtime_submit(b->rt, job, b);
             break;
         case 'q':
             a = CLOSE;

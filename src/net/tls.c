@@ -361,8 +361,3 @@ void tls_server_free(struct tls_server *t)
     mem_wipe(t, sizeof *t);
     mem_free(t);
 }
-
-void tls_cleanup(void)
-{
-    OPENSSL_cleanup();
-}

@@ -53,7 +53,4 @@ void tls_server_rotate(struct tls_server *t);
 /* After the last session of it is freed. */
 void tls_server_free(struct tls_server *t);
 
-/* Wipes and frees what OpenSSL keeps a process: call once at exit when checking for leaks. */
-void tls_cleanup(void);
-
 #endif
