@@ -187,7 +187,7 @@ static void convert(struct export *e)
         e->line_start = end < line.n;
         if (e->line_start)
             end++;
-        else if (end > 1 && line.p[end - 1] == '\r')
+        else if (end > 1 && slice_ends(line, SLICE("\r")))
             end--; /* its LF may come next */
         e->at += end;
         line = slice_sub(line, 0, end);
