@@ -206,12 +206,17 @@ struct slice jmap_id_resolve(struct jmap_call *c, struct slice id)
     return arena_dup(c->arena, jmap_string(v));
 }
 
+void jmap_created_id(struct jmap_call *c, struct slice creation_id, const char *id)
+{
+    json_object_setn_new_nocheck(c->request->created, (const char *)creation_id.p, creation_id.n,
+                                 json_string_nocheck(id));
+}
+
 void jmap_created(struct jmap_call *c, struct slice creation_id, char letter, uint64_t number)
 {
     char id[24];
     id_print(letter, number, id);
-    json_object_setn_new_nocheck(c->request->created, (const char *)creation_id.p, creation_id.n,
-                                 json_string_nocheck(id));
+    jmap_created_id(c, creation_id, id);
 }
 
 /* --- /get --- */

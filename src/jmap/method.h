@@ -69,6 +69,7 @@ void jmap_account_id(const struct jmap_user *u, char out[24]);
  * that name in this request. p is NULL when there is none. */
 struct slice jmap_id_resolve(struct jmap_call *c, struct slice id);
 void jmap_created(struct jmap_call *c, struct slice creation_id, char letter, uint64_t number);
+void jmap_created_id(struct jmap_call *c, struct slice creation_id, const char *id);
 
 /* --- Standard /get, /changes, /set (RFC 8620 5) --- */
 

@@ -18,6 +18,7 @@ static const struct jmap_method *const tables[] = {
     jmap_submission_methods,
     jmap_deleted_methods,
     jmap_travel_methods,
+    jmap_blob_methods,
 };
 
 const struct jmap_method *jmap_method_find(struct slice name)

@@ -28,5 +28,6 @@ extern const struct jmap_method jmap_email_import_methods[];
 extern const struct jmap_method jmap_submission_methods[];
 extern const struct jmap_method jmap_deleted_methods[];
 extern const struct jmap_method jmap_travel_methods[];
+extern const struct jmap_method jmap_blob_methods[];
 
 #endif

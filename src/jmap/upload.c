@@ -134,6 +134,11 @@ enum error jmap_upload_take(struct jmap_upload *up, struct slice piece)
     return OK;
 }
 
+uint64_t jmap_upload_size(const struct jmap_upload *up)
+{
+    return up->n;
+}
+
 static void answer(const struct jmap_upload *up, struct buf *json)
 {
     struct json_writer w;
