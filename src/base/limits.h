@@ -372,6 +372,7 @@
 #define LIMIT_SNIPPET_SOURCE      (256 * 1024) /* bytes of a text part that are looked through */
 #define LIMIT_SNIPPET_PARTS       8            /* text parts of one email that are looked through */
 #define LIMIT_JMAP_PARSE          20           /* blobs of one Email/parse */
+#define LIMIT_JMAP_BLOB_LEVELS    8     /* messages in messages that a blob id names */
 #define LIMIT_SUBMISSIONS_PENDING 1000         /* an account */
 #define LIMIT_SUBMISSION_DELAY    (366 * 86400) /* maxDelayedSend, seconds */
 #define LIMIT_SUBMISSION_SECONDS  (30 * 86400)  /* settled ones are remembered */

@@ -40,18 +40,16 @@ void jmap_blob_close(struct jmap_blob *b)
     mem_free(b);
 }
 
-/* "M12" and "U…" are whole, "M12-2" and "U…-2" are a part; *part is -1 for the whole. */
-static enum error parse(struct slice id, struct slice *base, int64_t *part)
+/* Takes the next part's number off "2-1". */
+static enum error next_part(struct slice *path, int64_t *number)
 {
+    struct slice digits;
     uint64_t n = 0;
-    *base = id;
-    *part = -1;
-    if (!slice_has(id, '-'))
-        return OK;
-    (void)slice_split(&id, '-', base);
-    if (id.n == 0 || (id.n > 1 && id.p[0] == '0') || parse_u64(id, LIMIT_MIME_PARTS, &n))
+    (void)slice_split(path, '-', &digits);
+    if (digits.n == 0 || (digits.n > 1 && digits.p[0] == '0') ||
+        parse_u64(digits, LIMIT_MIME_PARTS, &n))
         return ERR_NOTFOUND;
-    *part = (int64_t)n;
+    *number = (int64_t)n;
     return OK;
 }
 
@@ -116,7 +114,7 @@ static enum error open_message(const struct jmap_service *s, const struct jmap_u
 /* Takes the part's content in the place of the whole. */
 static enum error take_part(struct jmap_blob *b, int64_t number)
 {
-    struct buf whole = BUF_INIT(BLOB_MOST);
+    struct buf whole = BUF_INIT(BLOB_MOST), part = BUF_INIT(BLOB_MOST);
     enum error e = OK;
     if (b->fd >= 0) {
         while (!e && b->at < b->size)
@@ -124,27 +122,35 @@ static enum error take_part(struct jmap_blob *b, int64_t number)
         b->bytes = buf_slice(&whole);
     }
     if (!e)
-        e = decode_part(b->bytes, number, &b->decoded);
+        e = decode_part(b->bytes, number, &part);
     buf_free(&whole);
+    buf_free(&b->decoded);
     release(b);
+    b->decoded = part;
     b->bytes = buf_slice(&b->decoded);
     b->size = b->bytes.n;
     b->at = 0;
     return e;
 }
 
+/* "M12" and "U…" are whole, "M12-2" and "U…-2" are a part, "M12-2-1" is a part of the message that
+ * this one is: what Email/parse names of an attached message. */
 enum error jmap_blob_open(const struct jmap_service *s, const struct jmap_user *u, struct slice id,
                           struct jmap_blob **out)
 {
-    struct jmap_blob *b = make();
-    struct slice base;
+    struct slice base, path = id;
     int64_t part;
-    enum error e = parse(id, &base, &part);
-    if (!e)
-        e = base.n && base.p[0] == 'U' ? upload_open(s, u, base, &b->fd, &b->size)
-                                       : open_message(s, u, base, b);
-    if (!e && part >= 0)
-        e = take_part(b, part);
+    (void)slice_split(&path, '-', &base);
+    if (base.n == 0 || id.p[id.n - 1] == '-')
+        return ERR_NOTFOUND;
+    struct jmap_blob *b = make();
+    enum error e =
+        base.p[0] == 'U' ? upload_open(s, u, base, &b->fd, &b->size) : open_message(s, u, base, b);
+    for (int level = 0; !e && path.n > 0; level++) {
+        e = level < LIMIT_JMAP_BLOB_LEVELS ? next_part(&path, &part) : ERR_NOTFOUND;
+        if (!e)
+            e = take_part(b, part);
+    }
     if (e) {
         jmap_blob_close(b);
         return e;

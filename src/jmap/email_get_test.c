@@ -548,6 +548,37 @@ static void test_example(void **state)
         " 'notFound': ['M457']}");
 }
 
+/* The parts of an attached message can be fetched in their turn. */
+static void test_parts_of_a_parsed_message(void **state)
+{
+    struct jmap_fixture *f = *state;
+    jmap_fixture_append(f, f->anna.id, "INBOX",
+                        MULTI("mixed", "a") "--a\nContent-Type: application/octet-stream\n"
+                                            "Content-Transfer-Encoding: base64\n\n"
+                                            /* multipart/mixed with one part, "Deep" */
+                                            "Q29udGVudC1UeXBlOiBtdWx0aXBhcnQvbWl4ZWQ7IGJvdW5kYXJ5"
+                                            "PWINCg0KLS1iDQoNCkRlZXANCi0tYi0tDQo=\n" END("a"));
+    jmap_expect_call(f, "Email/parse",
+                     "{'accountId': 'A1', 'blobIds': ['M1-1'], 'properties': ['textBody'],"
+                     " 'bodyProperties': ['blobId', 'size']}",
+                     "{'...': 0, 'parsed': {'M1-1': {'textBody': [{'blobId': 'M1-1-1',"
+                     " 'size': 4}]}}}");
+    static const struct {
+        const char *id;
+        uint64_t size;
+    } blobs[] = {{"M1-1", 65}, {"M1-1-1", 4}, {"M1-1-2", 0}, {"M1-1-", 0}, {"M1--1", 0},
+                 {"M1-", 0},   {"", 0},       {"-", 0},      {"M1-01", 0}, {"M1-1-1-1-1", 0}};
+    for (size_t i = 0; i < sizeof blobs / sizeof blobs[0]; i++) {
+        struct jmap_blob *b;
+        enum error e = jmap_blob_open(&f->service, &f->user, slice_str(blobs[i].id), &b);
+        assert_int_equal(e, blobs[i].size ? OK : ERR_NOTFOUND);
+        if (e != OK)
+            continue;
+        assert_int_equal(jmap_blob_size(b), blobs[i].size);
+        jmap_blob_close(b);
+    }
+}
+
 static void test_parse(void **state)
 {
     struct jmap_fixture *f = *state;
@@ -590,6 +621,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deep_structure, start, stop),
         cmocka_unit_test_setup_teardown(test_example, start, stop),
         cmocka_unit_test_setup_teardown(test_parse, start, stop),
+        cmocka_unit_test_setup_teardown(test_parts_of_a_parsed_message, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,9 +9,9 @@
  *   submission.c vacation.c blob.c quota.c account.c (password, sessions, settings) deleted.c
  *
  * An object's id is a letter and a number: "M12" an email, "T7" a thread, "B3" a mailbox, ...
- * Blobs: "M12" the message, "M12-2" a part of it by its number, "U..." an upload. State strings are
- * made of the store's view_state (email, mailbox, thread) or the directory's profile state, so that
- * /changes is exact. */
+ * Blobs: "M12" the message, "M12-2" a part of it by its number ("M12-2-1": a part of the message
+ * that this one is), "U..." an upload. State strings are made of the store's view_state (email,
+ * mailbox, thread) or the directory's profile state, so that /changes is exact. */
 #ifndef DEPESCHE_JMAP_JMAP_H
 #define DEPESCHE_JMAP_JMAP_H
 
