@@ -1,6 +1,7 @@
 /* A request from its bytes to its answer: the calls in their order, each with the earlier ones'
  * answers at hand; see jmap.h. */
 #include "jmap/request.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include <pthread.h>
 
@@ -156,8 +157,10 @@ static void run_method(struct jmap_request *rq, const struct jmap_method *m, jso
     rq->out->limit = LIMIT_JMAP_RESPONSE;
     if (c.failed == NULL && rq->out->failed)
         jmap_fail(&c, too_big(m->name), "the answer would be too large");
-    if (c.failed == NULL && rq->out->n == begun)
-        bug("%s answers nothing", m->name);
+    if (c.failed == NULL && rq->out->n == begun) {
+        log_error("jmap.no-answer", log_text("method", m->name));
+        jmap_fail(&c, "serverFail", NULL);
+    }
     if (c.failed == NULL) {
         end_answer(rq, id);
         return;

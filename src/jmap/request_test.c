@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "jmap/jmap_fixture.h"
 #include "jmap/method.h"
+#include <pthread.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,6 +144,71 @@ static void test_too_large_an_answer(void **state)
     jmap_match(json_array_get(r, 1), "['Core/echo', {'a': '*', 'b': '*'}, '1']");
     jmap_match(json_array_get(r, 10), "['error', {'type': '*', '...': 0}, '10']");
     json_decref(r);
+}
+
+/* --- Many at once --- */
+
+static struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int inside;
+    bool open;
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false};
+
+/* Holds a request within its method. */
+static enum jmap_travel wait_at_gate(void *arg, struct slice address, char host[256])
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.inside++;
+    pthread_cond_broadcast(&gate.changed);
+    while (!gate.open)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    return TRAVEL_MAYBE;
+}
+
+#define SLOW                                                                                       \
+    "{\"using\":[\"urn:depesche:account\"],\"methodCalls\":[[\"Recipient/travel\","                \
+    "{\"accountId\":\"A1\",\"addresses\":[\"x@example.net\"]},\"0\"]]}"
+
+static void *ask_slowly(void *arg)
+{
+    autobuf out = BUF_INIT(65536);
+    int *status = arg;
+    *status = jmap_api(&f->service, &f->user, SLICE(SLOW), &out);
+    return NULL;
+}
+
+static void test_many_at_once(void **state)
+{
+    pthread_t threads[LIMIT_JMAP_CONCURRENT];
+    int status[LIMIT_JMAP_CONCURRENT], other;
+    struct slice quick = SLICE("{\"using\":[],\"methodCalls\":[]}");
+    gate.inside = 0;
+    gate.open = false;
+    f->service.forecast = wait_at_gate;
+    for (size_t i = 0; i < LIMIT_JMAP_CONCURRENT; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_slowly, &status[i]), 0);
+    pthread_mutex_lock(&gate.lock);
+    while (gate.inside < LIMIT_JMAP_CONCURRENT)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    expect_problem(quick, "limit", "maxConcurrentRequests");
+    const struct jmap_user anna = f->user;
+    f->user.account = f->ben;
+    json_decref(jmap_fixture_api(f, quick, &other));
+    assert_int_equal(other, 200);
+    f->user = anna;
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    for (size_t i = 0; i < LIMIT_JMAP_CONCURRENT; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(status[i], 200);
+    }
+    json_decref(jmap_fixture_api(f, quick, &other));
+    assert_int_equal(other, 200);
 }
 
 /* --- Calls --- */
@@ -466,6 +532,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_problems, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bombs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_large_an_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_using, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_arguments, set_up, tear_down),
