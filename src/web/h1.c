@@ -112,11 +112,11 @@ static void found_head(void *arg, const struct h1_head *head)
     int status = check_head(h, head);
     if (status && !x->refused)
         x->refused = status;
-    if (x->refused) { /* where its body ends is not sure */
+    exchange_begin(x);
+    if (x->refused) { /* who writes such heads may mean other borders, too */
         m->keep = false;
         m->deaf = true;
     }
-    exchange_begin(x);
     m->say_continue = m->expects && x->answer == ANSWER_NONE;
 }
 

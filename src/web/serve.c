@@ -170,5 +170,5 @@ const struct protocol http_protocol = {
     .timeout = http_timeout,
     .stopping = http_stopping,
     .close = http_close,
-    .alpn = SLICE_INIT("\x02h2\x08http/1.1"),
+    .alpn = SLICE_INIT("\x02h2\x08http/1.1\x08http/1.0"),
 };
