@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { core, fill, language } from '../src/i18n/index.ts';
 import { SHORTCUTS, findShortcut } from '../src/keys.ts';
@@ -21,6 +23,18 @@ for (const [name, d] of Object.entries(dictionaries)) {
     }
   });
 }
+
+test('no word is kept that nobody says', () => {
+  const root = process.env.WEBMAIL_SRC;
+  assert.ok(root);
+  const source = readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((f) => /\.tsx?$/.test(f) && !/i18n\/(?:en|de)\.ts$/.test(f))
+    .map((f) => readFileSync(join(root, f), 'utf8'))
+    .join('\n');
+  // Made of parts: t(`role.${…}`) and t(`login.${…}`).
+  const unused = Object.keys(core.en).filter((k) => !/^(?:role|login)\./.test(k) && !source.includes(`'${k}'`));
+  assert.deepEqual(unused, []);
+});
 
 test('plurals and numbers follow the language', () => {
   language.value = 'de';

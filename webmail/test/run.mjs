@@ -23,6 +23,7 @@ await esbuild.build({
 });
 const run = spawnSync(process.execPath, ['--test', ...tests.map((f) => join(out, f.replace('.ts', '.mjs')))], {
   stdio: 'inherit',
+  env: { ...process.env, WEBMAIL_SRC: join(here, '..', 'src') },
 });
 rmSync(out, { recursive: true, force: true });
 process.exit(run.status ?? 1);

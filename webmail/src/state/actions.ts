@@ -1,14 +1,13 @@
 // What a user does with messages: shown at once, then sent, taken back when the server refuses, and
 // undone when the user asks for it.
 
-import { JmapError } from '../jmap/client.ts';
-import { pointer } from '../jmap/client.ts';
+import { JmapError, pointer } from '../jmap/client.ts';
 import type { Id, Mailbox, Patch, Role } from '../jmap/types.ts';
 import { t } from '../i18n/index.ts';
 import type { Key } from '../i18n/index.ts';
 import { toast } from '../ui/toast.tsx';
 import { client, own } from './app.ts';
-import { emailOf, peekEmail, takeEmail } from './emails.ts';
+import { beginChange, emailOf, peekEmail, takeEmail } from './emails.ts';
 import { reportError, throwSetErrors } from './errors.ts';
 import { cursor, list, rowEmails, rowEmailsHere, selected, takeOut, taken } from './list.ts';
 import { byRole, mailboxes, mailboxName, patchMailbox } from './mailboxes.ts';
@@ -39,7 +38,21 @@ export function openRow(): Id | null {
 
 // --- Sending ---
 
-async function setEmails(update: Record<Id, Patch>): Promise<void> {
+// One change after the other: two requests at once may be answered in any order, and the last
+// thing a user did must be what stays.
+let queue: Promise<unknown> = Promise.resolve();
+function inTurn<T>(ids: Iterable<Id>, run: () => Promise<T>): Promise<T> {
+  const end = beginChange(ids);
+  const turn = queue.then(run).finally(end);
+  queue = turn.catch(() => undefined);
+  return turn;
+}
+
+function setEmails(update: Record<Id, Patch>): Promise<void> {
+  return inTurn(Object.keys(update), () => sendUpdate(update));
+}
+
+async function sendUpdate(update: Record<Id, Patch>): Promise<void> {
   const most = client.limits?.maxObjectsInSet ?? 500;
   const entries = Object.entries(update);
   for (let i = 0; i < entries.length; i += most) {
@@ -254,13 +267,15 @@ export async function destroy(ids: readonly Id[], rows: readonly Id[] = ids): Pr
     putBack();
   };
   try {
-    const most = client.limits?.maxObjectsInSet ?? 500;
-    for (let i = 0; i < ids.length; i += most) {
-      const answer = await client.call('Email/set', { destroy: ids.slice(i, i + most) });
-      throwSetErrors(
-        Object.fromEntries(Object.entries(answer.notDestroyed ?? {}).filter(([, e]) => e.type !== 'notFound')),
-      );
-    }
+    await inTurn(ids, async () => {
+      const most = client.limits?.maxObjectsInSet ?? 500;
+      for (let i = 0; i < ids.length; i += most) {
+        const answer = await client.call('Email/set', { destroy: ids.slice(i, i + most) });
+        throwSetErrors(
+          Object.fromEntries(Object.entries(answer.notDestroyed ?? {}).filter(([, e]) => e.type !== 'notFound')),
+        );
+      }
+    });
     toast(t('done.destroy', { n: rows.length }), {
       action: { label: t('undo'), run: () => void restore(ids) },
     });

@@ -16,6 +16,24 @@ const empty = signal<KnownEmail | undefined>(undefined);
 
 export const emailState = signal('');
 
+/** Emails with a change that the server has not confirmed: what it says of them meanwhile is older
+ * than what is shown. Its answer is followed by another state, so nothing is missed. */
+const changing = new Map<Id, number>();
+export function beginChange(ids: Iterable<Id>): () => void {
+  const all = [...ids];
+  for (const id of all) changing.set(id, (changing.get(id) ?? 0) + 1);
+  return () => {
+    for (const id of all) {
+      const n = (changing.get(id) ?? 1) - 1;
+      if (n) changing.set(id, n);
+      else changing.delete(id);
+    }
+  };
+}
+export function isChanging(id: Id): boolean {
+  return changing.has(id);
+}
+
 export function emailOf(id: Id | undefined): KnownEmail | undefined {
   return ((id && emails.get(id)) || empty).value;
 }

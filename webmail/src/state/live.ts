@@ -4,7 +4,7 @@ import { JmapError } from '../jmap/client.ts';
 import { BRIEF_PROPERTIES } from '../jmap/types.ts';
 import type { EmailBrief, Id, Mailbox } from '../jmap/types.ts';
 import { auth, client, loadIdentities } from './app.ts';
-import { dropEmail, emailState, peekEmail, takeEmail, takeThread } from './emails.ts';
+import { dropEmail, emailState, isChanging, peekEmail, takeEmail, takeThread } from './emails.ts';
 import { changesArgs, cursor, fetchRows, list, reloadList, selected, spliceIds, taken, touchList } from './list.ts';
 import { mailboxes, mailboxState } from './mailboxes.ts';
 import { takeSettings } from './settings.ts';
@@ -126,7 +126,7 @@ async function syncEmails(): Promise<ReadonlySet<Id> | null> {
   const created = fetchRows({ '#ids': changes.ref('/created') });
   try {
     const [c, u] = await Promise.all([changes, updated, created]);
-    for (const e of u.list as EmailBrief[]) if (peekEmail(e.id)) takeEmail(e);
+    for (const e of u.list as EmailBrief[]) if (peekEmail(e.id) && !isChanging(e.id)) takeEmail(e);
     for (const id of c.destroyed) {
       const e = peekEmail(id);
       dropEmail(id);

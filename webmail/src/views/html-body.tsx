@@ -9,6 +9,9 @@ import { PAPER } from '../mail/paper.ts';
 import { client } from '../state/app.ts';
 import { followLink, linkTarget } from './links.tsx';
 
+// The browser tests put their payloads through the very one that is served.
+export { cleanHtml };
+
 export interface HtmlBodyProps {
   email: Email;
   remote: boolean;

@@ -160,7 +160,12 @@ function Row({ id, index }: RowProps) {
               <span class="unseen"> {t('list.inThread', { n: emails.length })}</span>
             </span>
           )}
-          {e.keywords.$answered && <Icon name="reply" class="row-mark" />}
+          {e.keywords.$answered && (
+            <span class="row-mark" title={t('list.answered')}>
+              <Icon name="reply" />
+              <span class="unseen">{t('list.answered')}</span>
+            </span>
+          )}
           {e.hasAttachment && (
             <span class="row-mark" title={t('list.attachment')}>
               <Icon name="attach" />
