@@ -187,7 +187,7 @@
 
 /* Sending */
 #define LIMIT_RELAY_SMALL          (96 * 1024) /* up to here a message needs no memfd */
-#define LIMIT_RELAY_RECIPIENTS     100 /* of one transaction with another server */
+#define LIMIT_RELAY_RECIPIENTS     100         /* of one transaction with another server */
 #define LIMIT_RELAY_TRIES          16
 #define LIMIT_RELAY_EVENTS         32
 #define LIMIT_RELAY_ANSWER         1000             /* bytes kept of a reply's text */
@@ -372,7 +372,7 @@
 #define LIMIT_SNIPPET_SOURCE      (256 * 1024) /* bytes of a text part that are looked through */
 #define LIMIT_SNIPPET_PARTS       8            /* text parts of one email that are looked through */
 #define LIMIT_JMAP_PARSE          20           /* blobs of one Email/parse */
-#define LIMIT_JMAP_BLOB_LEVELS    8     /* messages in messages that a blob id names */
+#define LIMIT_JMAP_BLOB_LEVELS    8            /* messages in messages that a blob id names */
 #define LIMIT_SUBMISSIONS_PENDING 1000         /* an account */
 #define LIMIT_SUBMISSION_DELAY    (366 * 86400) /* maxDelayedSend, seconds */
 #define LIMIT_SUBMISSION_SECONDS  (30 * 86400)  /* settled ones are remembered */
