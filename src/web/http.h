@@ -109,8 +109,10 @@ void http_answer_source(struct http_exchange *x, int status, const char *type,
                         const struct http_source *source);
 
 /* Server-sent events (WHATWG HTML 9.2). The answer stays open and parked. wake() is called after
- * the waker http_waker() was woken and when `tick_ms` passed without it; it appends events to out
- * and returns false to end the stream. An idle stream costs no thread and no buffer. */
+ * the waker http_waker() was woken and when `tick_ms` passed without it, sometimes without a
+ * reason, and not while the client has not taken the events before: it appends what is new, at most
+ * LIMIT_HTTP_EVENTS_PENDING bytes (more ends the stream), and returns false to end the stream. The
+ * stream also ends when the service stops. An idle stream costs no thread and no buffer. */
 struct http_events {
     bool (*wake)(void *arg, struct buf *out);
     void (*free)(void *arg);

@@ -61,7 +61,9 @@ static void go_on_soon(struct http_conn *h)
 static void set_deadline(struct http_conn *h)
 {
     enum { FAR_MS = 24 * 3600 * 1000 };
-    int64_t at = h->h2 ? h2_deadline(h) : h1_deadline(h);
+    int64_t at = HTTP_NEVER;
+    if (!machine_over(h)) /* else only what is left to send counts */
+        at = h->h2 ? h2_deadline(h) : h1_deadline(h);
     if (h->stalled_at < at)
         at = h->stalled_at;
     if (at == HTTP_NEVER) {
