@@ -157,7 +157,16 @@ bool jmap_in_state(struct jmap_call *c, struct slice state)
 
 bool jmap_utc_date(struct slice s, int64_t *out)
 {
-    return date_parse_iso(s, out) == OK;
+    enum { WHOLE = 19 }; /* "2026-11-22T18:00:00" */
+    uint8_t whole[WHOLE + 1];
+    if (s.n < WHOLE + 3 || s.p[WHOLE] != '.')
+        return date_parse_iso(s, out) == OK;
+    for (size_t i = WHOLE + 1; i < s.n - 1; i++)
+        if (!ascii_digit(s.p[i]))
+            return false;
+    memcpy(whole, s.p, WHOLE);
+    whole[WHOLE] = s.p[s.n - 1];
+    return date_parse_iso(slice_of(whole, sizeof whole), out) == OK;
 }
 
 /* --- Ids --- */

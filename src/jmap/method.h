@@ -53,7 +53,8 @@ bool jmap_max_changes(struct jmap_call *c, uint64_t *most);
 /* Fails with stateMismatch when ifInState is given and is not `state`. */
 bool jmap_in_state(struct jmap_call *c, struct slice state);
 struct slice jmap_string(const json_t *v); /* p is NULL when it is no string */
-/* "2026-11-22T18:00:00Z" (UTCDate) to wall seconds. */
+/* "2026-11-22T18:00:00Z" (UTCDate) to wall seconds; a fraction, as browsers write it, is cut off.
+ */
 bool jmap_utc_date(struct slice s, int64_t *out);
 
 /* --- Ids --- */

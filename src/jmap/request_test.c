@@ -404,6 +404,60 @@ static void test_real_references(void **state)
     json_decref(r);
 }
 
+/* The first screen of a mailbox in one request, RFC 8620 3.7. */
+static void test_first_screen(void **state)
+{
+    (void)jmap_fixture_append(f, f->anna.id, "INBOX",
+                              "From: a@x\nSubject: one\nMessage-ID: <a@x>\n\nHello\n");
+    (void)jmap_fixture_append(f, f->anna.id, "Sent",
+                              "From: b@x\nSubject: Re: one\nMessage-ID: <b@x>\n"
+                              "In-Reply-To: <a@x>\n\nHello\n");
+    (void)jmap_fixture_append(f, f->anna.id, "INBOX",
+                              "From: c@x\nSubject: two\nMessage-ID: <c@x>\n\nHello\n");
+    json_t *r = jmap_fixture_calls(
+        f,
+        "[['Email/query', {'accountId': 'A1', 'filter': {'inMailbox': 'B1'}, 'sort': [{'property':"
+        " 'receivedAt', 'isAscending': false}], 'collapseThreads': true, 'position': 0, 'limit':"
+        " 10, 'calculateTotal': true}, 't0'],"
+        " ['Email/get', {'accountId': 'A1', '#ids': {'resultOf': 't0', 'name': 'Email/query',"
+        " 'path': '/ids'}, 'properties': ['threadId']}, 't1'],"
+        " ['Thread/get', {'accountId': 'A1', '#ids': {'resultOf': 't1', 'name': 'Email/get',"
+        " 'path': '/list/*/threadId'}}, 't2'],"
+        " ['Email/get', {'accountId': 'A1', '#ids': {'resultOf': 't2', 'name': 'Thread/get',"
+        " 'path': '/list/*/emailIds'}, 'properties': ['from', 'subject']}, 't3']]");
+    assert_int_equal(json_array_size(r), 4);
+    jmap_match(json_array_get(r, 1), "['Email/get', {'list': [{'id': '*', 'threadId': '*'},"
+                                     " {'id': '*', 'threadId': '*'}], '...': 0}, 't1']");
+    jmap_match(json_array_get(r, 2), "['Thread/get', {'list': [{'id': '*', 'emailIds': ['*']},"
+                                     " {'id': '*', 'emailIds': ['*', '*']}], '...': 0}, 't2']");
+    json_t *emails = json_object_get(json_array_get(json_array_get(r, 3), 1), "list");
+    assert_int_equal(json_array_size(emails), 3);
+    json_decref(r);
+}
+
+/* --- Dates --- */
+
+static void test_dates(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1: none */
+    } cases[] = {
+        {"1970-01-01T00:01:00Z", 60},     {"1970-01-01T00:01:00.000Z", 60},
+        {"1970-01-01T00:01:00.9Z", 60},   {"1970-01-01T00:01:00.Z", -1},
+        {"1970-01-01T00:01:00", -1},      {"1970-01-01T00:01:00.123", -1},
+        {"1970-01-01T00:01:00.1x3Z", -1}, {"1970-01-01T00:01:00+01:00", -1},
+        {"1970-01-01 00:01:00Z", -1},     {"", -1},
+        {"1970-13-01T00:01:00Z", -1},     {"1970-01-01T00:01:00.123ZZ", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t out = -1;
+        bool good = jmap_utc_date(slice_str(cases[i].text), &out);
+        if (good != (cases[i].seconds >= 0) || out != cases[i].seconds)
+            fail_msg("%s: %lld", cases[i].text, (long long)out);
+    }
+}
+
 /* --- Creation ids --- */
 
 static void test_creation_ids(void **state)
@@ -541,6 +595,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_references, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reference_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_real_references, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_first_screen, set_up, tear_down),
+        cmocka_unit_test(test_dates),
         cmocka_unit_test_setup_teardown(test_creation_ids, set_up, tear_down),
         cmocka_unit_test(test_patches),
         cmocka_unit_test_setup_teardown(test_session, set_up, tear_down),
