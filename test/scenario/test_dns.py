@@ -58,7 +58,7 @@ def test_what_is_shown_is_found_good(house):
     assert {f["record"]: f["state"] for f in found if f["state"] != "ok"} == {
         "AAAA mail.example.org.": "missing", "Deutsche Telekom (t-online.de)": "unknown"}
     ports = [f for f in found if f["record"].startswith("certificate")]
-    assert len(ports) == 5 and all("until 20" in f["found"] for f in ports)
+    assert len(ports) == 6 and all("until 20" in f["found"] for f in ports)
     assert sum(f["dnssec"] for f in found) > 20
 
 
@@ -94,7 +94,7 @@ def test_the_tls_key_waits_for_its_record(house):
     def served():
         return [f for f in house.check() if f["record"].startswith("certificate") and f["state"] == "ok"
                 and record.split()[-1] in f["found"]]
-    wait_for(lambda: len(served()) == 5, 20, "the new key on every port")
+    wait_for(lambda: len(served()) == 6, 20, "the new key on every port")
     assert any(f["record"].startswith("TLSA") and f["state"] == "wrong" and f["need"] == "may" for f in house.check())
 
 
