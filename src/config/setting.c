@@ -131,7 +131,7 @@ static const struct setting settings[] = {
       "Addresses of this machine that mail is sent from, one IPv4 and one IPv6 at most. Empty: the "
       "system chooses."),
     N("sending", "connections", SETTING_NUMBER, sending_connections, "100", 1, 1000,
-      "Messages that are being sent at the same time; of one sender at most half as many."),
+      "Messages that are being sent at the same time; of one sender at most about half as many."),
     N("sending", "connections_per_destination", SETTING_NUMBER, destination_connections, "10", 1,
       1000, "... to one destination."),
     N("sending", "retry_first", SETTING_DURATION, retry_first, "5m", 1, DAY,

@@ -349,11 +349,12 @@ static void flow_idle(struct schedule *s, uint32_t i)
 }
 
 /* Nobody has more places than are left for others: one that comes finds some free, although servers
- * that say nothing hold theirs for minutes. Alone a sender has half of them, the next half of the
- * rest. */
+ * that say nothing hold theirs for minutes. Alone a sender has about half of them, the next half of
+ * the rest. */
 static bool has_enough(const struct schedule *s, uint32_t sender)
 {
-    return sender_at(s, sender)->under_way >= s->o.places - s->under_way;
+    const size_t own = sender_at(s, sender)->under_way, left = s->o.places - s->under_way;
+    return own > left || (own > 0 && left == 1); /* the last is for one who has none */
 }
 
 /* Calls as many of the parked flows as find a place. One that loses it to another on the way is
