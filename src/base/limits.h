@@ -13,8 +13,9 @@
 #define LIMIT_HANDSHAKE_MS         30000
 #define LIMIT_WRITE_MS             60000 /* for a LIMIT_WRITE_CHUNK to a peer that reads slowly */
 #define LIMIT_INPUT_BUFFER         65536
-#define LIMIT_READ_CHUNK           16384 /* one read; what a TLS record holds */
-#define LIMIT_WRITE_CHUNK          16384 /* one write; what a TLS record holds */
+#define LIMIT_READ_CHUNK           16384  /* one read; what a TLS record holds */
+#define LIMIT_WRITE_CHUNK          16384  /* one write; what a TLS record holds */
+#define LIMIT_UNSENT               262144 /* held by the kernel for a peer that conn_send() serves */
 #define LIMIT_READ_ROUNDS          64    /* reads in a row before others that wait get their turn */
 #define LIMIT_WORKERS_REST         2     /* kept when nothing happens */
 #define LIMIT_WORKERS_BURST        32    /* started at once when all others are blocked */

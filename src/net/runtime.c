@@ -34,7 +34,7 @@ enum error runtime_new(const struct runtime_options *o, struct runtime **out)
 }
 
 /* Accepted sockets inherit these from the listening one, which saves the calls for each. */
-static enum error listener_socket(int fd)
+static enum error listener_socket(int fd, bool may_wait)
 {
     int on = 1, idle = 300, between = 60, times = 5;
     int flags = fcntl(fd, F_GETFL);
@@ -45,6 +45,11 @@ static enum error listener_socket(int fd)
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times) < 0)
         return ERR_IO;
+    /* What can wait for the peer need not lie in the kernel; and an answer that is asked for
+     * meanwhile has less to wait for. */
+    int unsent = LIMIT_UNSENT;
+    if (may_wait && setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) < 0)
+        return ERR_IO;
     return OK;
 }
 
@@ -52,7 +57,7 @@ enum error runtime_listen(struct runtime *rt, const struct listener_options *o)
 {
     if (!o->protocol || !o->protocol->open || !o->protocol->input || (o->implicit_tls && !o->tls))
         return ERR_INPUT;
-    if (listener_socket(o->fd) != OK)
+    if (listener_socket(o->fd, o->protocol->writable != NULL) != OK)
         return ERR_IO;
     struct listener *l = mem_alloc(sizeof *l);
     l->rt = rt;

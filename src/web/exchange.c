@@ -37,9 +37,19 @@ static void body_free(struct http_exchange *x)
     buf_free(&x->body);
 }
 
+static void log_exchange(const struct http_exchange *x)
+{
+    char client[IP_TEXT];
+    ip_print(x->client, client);
+    log_debug("http.request", log_text("client", client), log_slice("host", x->host),
+              log_slice("path", x->path), log_i64("status", x->status),
+              log_u64("received", x->body_seen), log_u64("sent", x->pulled));
+}
+
 void exchange_free(struct http_exchange *x)
 {
     struct http_conn *h = x->h;
+    log_exchange(x);
     if (x->next)
         x->next->before = x->before;
     if (x->before)
