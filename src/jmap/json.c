@@ -57,15 +57,13 @@ enum error jmap_json_parse(struct slice text, json_t **out)
 
 static int take(const char *bytes, size_t n, void *arg)
 {
-    buf_add(arg, slice_of(bytes, n));
-    return 0;
+    struct buf *out = arg;
+    buf_add(out, slice_of(bytes, n));
+    return out->failed ? -1 : 0; /* ends it */
 }
 
 void jmap_write_json(struct json_writer *w, const json_t *value)
 {
-    autobuf text = BUF_INIT(LIMIT_JMAP_RESPONSE);
-    json_dump_callback(value, take, &text, JSON_COMPACT | JSON_ENCODE_ANY);
-    jw_raw(w, buf_slice(&text));
-    if (text.failed)
-        w->out->failed = true;
+    jw_raw(w, SLICE(""));
+    json_dump_callback(value, take, w->out, JSON_COMPACT | JSON_ENCODE_ANY);
 }

@@ -19,9 +19,9 @@ static json_t *answer_of(struct jmap_request *rq, struct slice id, struct slice 
             continue;
         if (!slice_eq(a->name, name))
             return NULL;
-        if (a->parsed == NULL &&
-            jmap_json_parse(slice_sub(buf_slice(rq->out), a->from, a->to), &a->parsed) != OK)
-            return NULL;
+        if (a->parsed == NULL && !a->unusable)
+            a->unusable =
+                jmap_json_parse(slice_sub(buf_slice(rq->out), a->from, a->to), &a->parsed) != OK;
         return a->parsed;
     }
     return NULL;

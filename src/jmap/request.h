@@ -14,6 +14,7 @@ struct jmap_answer {
     struct slice id, name; /* the name is "error" of one that failed */
     size_t from, to;       /* where its arguments stand in the response */
     json_t *parsed;        /* when something referred to it */
+    bool unusable;         /* something did, and it is too deep or too much */
 };
 
 struct jmap_request {
