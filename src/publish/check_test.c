@@ -177,8 +177,9 @@ static int set_up(void **state)
     ports_listen();
     snprintf(settings, sizeof settings,
              "[listen]\naddress = 127.0.0.1\nsmtp = %u\nimap = %u\nimaps = %u\nsubmission = none\n"
-             "submissions = none\nhttps = none\nhttp = none\n[sending]\nfrom_address = 5.6.7.8\n",
-             ports[0].number, ports[1].number, ports[2].number);
+             "submissions = none\nhttps = %u\nhttp = none\n[sending]\nfrom_address = 5.6.7.8\n",
+             ports[0].number, ports[1].number, ports[2].number,
+             ports[2].number /* one more with TLS from the first byte */);
     test_house_make(&house, "example.test", "mail.example.test", settings);
     test_house_identities(&house);
     authority = test_cert_pem(&house.ca);

@@ -200,8 +200,8 @@ static void add_sts(struct list *l)
     if (!EVP_Digest(policy.p, policy.n, sum, NULL, EVP_sha256(), NULL))
         bug("SHA-256 failed");
     publish_hex(slice_of(sum, 10), id);
-    const char *remark = "MTA-STS: only once a web server shows the policy below at "
-                         "https://mta-sts.<domain>/.well-known/mta-sts.txt";
+    const char *remark = "MTA-STS: only with a certificate that is good for mta-sts.<domain>, "
+                         "where this server shows the policy below";
     add_text(l, PUBLISH_MAY, name_in(l, "_mta-sts", l->domain),
              arena_printf(l->a, "v=STSv1; id=%s;", id), remark);
     add_value(l, PUBLISH_MAY, name_in(l, "mta-sts", l->domain), DNS_CNAME, name_in(l, "", l->host),
@@ -248,12 +248,15 @@ static void add_srv(struct list *l)
 
 static void add_autoconfig(struct list *l)
 {
-    const char *remark = "mail programs set themselves up; only once a web server answers there";
+    const char *remark = "mail programs set themselves up; best with a certificate that is good "
+                         "for this name";
     struct slice host = name_in(l, "", l->host);
     add_value(l, PUBLISH_MAY, name_in(l, "autoconfig", l->domain), DNS_CNAME, host, remark);
     add_value(l, PUBLISH_MAY, name_in(l, "autodiscover", l->domain), DNS_CNAME, host, remark);
     add_value(l, PUBLISH_MAY, name_in(l, "_autodiscover._tcp", l->domain), DNS_SRV,
               arena_printf(l->a, "0 0 443 %.*s", SLICE_FMT(host)), remark);
+    add_value(l, PUBLISH_MAY, name_in(l, "_jmap._tcp", l->domain), DNS_SRV,
+              arena_printf(l->a, "0 1 443 %.*s", SLICE_FMT(host)), "JMAP programs find the server");
 }
 
 static enum error add_domain(struct list *l)
@@ -270,8 +273,11 @@ static enum error add_domain(struct list *l)
     if (e == OK)
         e = add_tlsrpt(l);
     add_srv(l);
-    add_autoconfig(l);
-    add_sts(l);
+    /* What our own web server answers for. */
+    if (l->in->config->listen[SERVICE_HTTPS].n > 0) {
+        add_autoconfig(l);
+        add_sts(l);
+    }
     return e;
 }
 

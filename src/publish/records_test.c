@@ -72,6 +72,7 @@ static void assert_same(struct slice got, const char *want)
       "autoconfig." d ". 3600 IN CNAME mail.example.test.\n"                                       \
       "autodiscover." d ". 3600 IN CNAME mail.example.test.\n"                                     \
       "_autodiscover._tcp." d ". 3600 IN SRV 0 0 443 mail.example.test.\n"                         \
+      "_jmap._tcp." d ". 3600 IN SRV 0 1 443 mail.example.test.\n"                                 \
       "_mta-sts." d ". 3600 IN TXT \"v=STSv1; id=3bd8c20313d04b43cf9d;\"\n"                        \
       "mta-sts." d ". 3600 IN CNAME mail.example.test.\n"
 

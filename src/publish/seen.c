@@ -124,3 +124,11 @@ enum error publish_visible(const struct config *c, struct slice bytes, const cha
     judge(&answer, &after, hash, now, out);
     return save(c, &after);
 }
+
+int64_t publish_seen_since(const struct config *c, const char *hash)
+{
+    struct seen_list l;
+    load(c, &l);
+    const struct seen *s = find(&l, hash);
+    return s ? s->since : 0;
+}

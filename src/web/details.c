@@ -170,6 +170,40 @@ static void section_sending(struct page *p)
     end(p);
 }
 
+/* The fingerprint that other servers find under DANE, and whether they can. */
+static void section_dane(struct page *p)
+{
+    struct web_service *s = http_service(p->x);
+    char hash[PUBLISH_TLSA];
+    pthread_mutex_lock(&s->signer_lock);
+    enum error e = publish_tlsa(buf_slice(&s->signer_chain), hash);
+    pthread_mutex_unlock(&s->signer_lock);
+    if (e)
+        return;
+    int64_t since = publish_seen_since(p->c, hash);
+    heading(p, "dane", "How others reach us: DANE", "Wie andere uns erreichen: DANE");
+    markup(p->out, "<p>%s <code class=\"hash\">3 1 1 %s</code></p>\n",
+           say(p, "Fingerprint of our key (TLSA):", "Fingerabdruck unseres Schlüssels (TLSA):"),
+           hash);
+    if (since) {
+        struct civil day = date_to_civil(since);
+        markup(p->out,
+               say(p,
+                   "<p>It has been in the DNS, signed, since %u-%u-%u: servers that check DANE "
+                   "deliver to nobody but us.</p>\n",
+                   "<p>Er steht seit %u-%u-%u signiert im DNS: Server, die DANE prüfen, liefern an "
+                   "niemanden außer uns.</p>\n"),
+               (unsigned)day.year, (unsigned)day.month, (unsigned)day.day);
+    } else {
+        paragraph(p,
+                  "At the last look it was not in the DNS under DNSSEC: other servers cannot check "
+                  "it yet.",
+                  "Beim letzten Nachsehen stand er nicht unter DNSSEC im DNS: Andere Server können "
+                  "ihn noch nicht prüfen.");
+    }
+    end(p);
+}
+
 struct listed {
     struct page *p;
     enum demand demand;
@@ -310,6 +344,7 @@ static void answer_page(struct http_exchange *x)
     section_encryption(&p);
     section_sending(&p);
     section_providers(&p);
+    section_dane(&p);
     section_passwords(&p);
     section_deleted(&p);
     section_imprint(&p);
@@ -323,9 +358,6 @@ static void finish(struct http_exchange *x)
     if (slice_eq(http_path(x), SLICE("/details.css"))) {
         http_set_field(x, "cache-control", SLICE("max-age=3600"));
         http_answer_static(x, 200, "text/css; charset=utf-8", SLICE(DETAILS_STYLE));
-    } else if (http_cookie(x, "__Host-session").p &&
-               !http_parameter(x, SLICE("lang"), &(struct slice){0})) {
-        http_redirect(x, SLICE("/mail/"), false);
     } else {
         answer_page(x);
     }

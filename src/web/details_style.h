@@ -31,6 +31,7 @@
     "thead th{color:var(--soft);font-weight:500;font-size:.9rem}"                                  \
     "tbody th{font-weight:500}"                                                                    \
     "code{font:.95em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}"                        \
+    ".hash{overflow-wrap:anywhere}"                                                                \
     "dl{margin:.6rem 0 0;display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1.2rem}"     \
     "dt{color:var(--soft)}dd{margin:0}"                                                            \
     "form{display:flex;flex-wrap:wrap;gap:.75rem;align-items:end;margin:.8rem 0}"                  \

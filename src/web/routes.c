@@ -40,9 +40,10 @@ static const struct http_handler missing = {.begin = begin_missing};
 
 /* --- The start page --- */
 
+/* With any query it is the page with the details, for those too who are logged in. */
 static void finish_start(struct http_exchange *x)
 {
-    if (web_is_logged_in(x))
+    if (http_query(x).n == 0 && web_is_logged_in(x))
         http_redirect(x, SLICE("/mail/"), false);
     else
         web_details.finish(x);
