@@ -460,6 +460,7 @@ step('what the server refuses is taken back, with words', async () => {
   await until(async () => (await row('Kurze Bitte').count()) === 0, 'the second try');
   await page.keyboard.press('z');
   await row('Kurze Bitte').waitFor();
+  await toast().filter({ hasText: 'Rückgängig gemacht' }).waitFor();
   page.notes.complaints.length = 0;
   await done();
 });

@@ -104,7 +104,7 @@ export function Login() {
           {t('login.submit')}
         </Button>
         <footer class="login-foot">
-          <a href="/">{t('login.details')}</a>
+          <a href={`/?lang=${language.value}`}>{t('login.details')}</a>
           <button type="button" class="linkish" lang={language.value === 'de' ? 'en' : 'de'} onClick={() => chooseLanguage(language.value === 'de' ? 'en' : 'de')}>
             {t('login.language')}
           </button>

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { formatSize, longDate, shortDate, t } from '../i18n/index.ts';
+import type { Key } from '../i18n/index.ts';
 import type { Email, EmailAddress, Id } from '../jmap/types.ts';
 import { phishingHints, verdict } from '../mail/checks.ts';
 import type { Hint, Verdict } from '../mail/checks.ts';
@@ -9,6 +10,7 @@ import { openComposer } from '../open.ts';
 import { flagEmail } from '../state/actions.ts';
 import { client, domain, isMe, own } from '../state/app.ts';
 import { bodyOf, emailOf } from '../state/emails.ts';
+import { mailboxes } from '../state/mailboxes.ts';
 import { bodiesVersion, unfold } from '../state/thread.ts';
 import { Button, IconButton } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
@@ -124,13 +126,19 @@ function Details({ e, v }: { e: Email; v: Verdict }) {
 }
 
 function Badge({ v }: { v: Verdict }) {
-  if (v.result === 'unchecked') return null;
   const good = v.result === 'pass' || v.result === 'local';
-  const text = t(good ? 'auth.short.pass' : v.result === 'fail' ? 'auth.short.fail' : 'auth.short.none');
+  const words: Record<Verdict['result'], Key> = {
+    pass: 'auth.short.pass',
+    local: 'auth.short.pass',
+    fail: 'auth.short.fail',
+    other: 'auth.short.none',
+    none: 'auth.short.none',
+    unchecked: 'auth.unchecked',
+  };
   return (
     <span class={`badge ${good ? 'good' : v.result === 'fail' ? 'danger' : ''}`} title={verdictText(v)}>
       <Icon name={good ? 'shield' : 'shieldoff'} />
-      {text}
+      {t(words[v.result])}
     </span>
   );
 }
@@ -147,6 +155,8 @@ function Opened({ e, onSource, asText, setAsText }: { e: Email; onSource: () => 
   const unsubscribe = e['header:List-Unsubscribe:asURLs']?.find((u) => /^https:/i.test(u)) ?? e['header:List-Unsubscribe:asURLs']?.[0];
   const hints = phishingHints(e, { domain: domain.value, isMe, isList: !!unsubscribe }, v);
   const draft = !!e.keywords.$draft;
+  // What lies among the sent or the drafts was put there by the user.
+  const mine = draft || Object.keys(e.mailboxIds).some((box) => mailboxes.value.get(box)?.role === 'sent');
   const items = (): MenuItem[] => {
     const all: MenuItem[] = [
       { label: t('act.print'), icon: 'print', run: () => print() },
@@ -173,7 +183,7 @@ function Opened({ e, onSource, asText, setAsText }: { e: Email; onSource: () => 
           {recipients(e) || t('reader.details')}
           <Icon name={details ? 'up' : 'down'} />
         </button>
-        <Badge v={v} />
+        {!mine && <Badge v={v} />}
         <span class="message-tools">
           {draft ? (
             <Button icon="edit" onClick={() => void openComposer({ kind: 'draft', email: e })}>{t('act.edit')}</Button>

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { t } from '../i18n/index.ts';
+import { language, t } from '../i18n/index.ts';
 import { bind, helpOpen } from '../keys.ts';
 import type { Role } from '../jmap/types.ts';
 import { openComposer, openSettings } from '../open.ts';
@@ -130,7 +130,7 @@ function AccountMenu() {
       items={() => [
         { label: t('settings'), icon: 'settings', run: () => void openSettings() },
         { label: t('shell.help'), icon: 'help', hint: '?', run: () => (helpOpen.value = true) },
-        { label: t('shell.details'), icon: 'server', run: () => open('/?details', '_blank', 'noopener') },
+        { label: t('shell.details'), icon: 'server', run: () => open(`/?lang=${language.value}`, '_blank', 'noopener') },
         { label: t('shell.system'), separate: true, checked: theme.value === null, run: () => void changeSettings({ theme: null }) },
         { label: t('shell.light'), checked: theme.value === 'light', run: () => void changeSettings({ theme: 'light' }) },
         { label: t('shell.dark'), checked: theme.value === 'dark', run: () => void changeSettings({ theme: 'dark' }) },
