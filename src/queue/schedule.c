@@ -594,10 +594,7 @@ static bool call_others(struct schedule *s)
 bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, int64_t *next)
 {
     mature(s, now);
-    *next = INT64_MAX;
-    if (s->under_way >= s->o.places)
-        return false;
-    while (s->ring_head != SLAB_NONE) {
+    while (s->under_way < s->o.places && s->ring_head != SLAB_NONE) {
         uint32_t sender = next_sender(s);
         if (sender == SLAB_NONE && call_others(s))
             continue;
@@ -611,8 +608,8 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_turn *out, i
         take_turn(s, sender, flow, out);
         return true;
     }
-    if (s->n_heap > 0)
-        *next = heap_time(s, s->heap[0]);
+    /* Also without a place: what becomes due meanwhile is seen then. */
+    *next = s->n_heap > 0 ? heap_time(s, s->heap[0]) : INT64_MAX;
     return false;
 }
 
