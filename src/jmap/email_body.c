@@ -182,7 +182,7 @@ enum error email_body_read(struct arena *a, struct slice raw, struct slice blob,
     struct sorter s = {a, &b, b.tree->count};
     struct body_list *const lists[] = {&b.text, &b.html, &b.attachments};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        lists[i]->part = arena_array(a, s.max, sizeof *lists[i]->part);
+        lists[i]->part = arena_array(a, s.max, sizeof(struct mime_part *));
         if (lists[i]->part == NULL)
             return ERR_LIMIT;
     }

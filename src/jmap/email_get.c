@@ -89,7 +89,7 @@ static enum error read_rows(struct getting *g)
     enum error e = OK;
     for (size_t i = 0; i < g->n; i++)
         g->sorted[i] = &g->item[i];
-    qsort(g->sorted, g->n, sizeof g->sorted[0], by_place);
+    qsort(g->sorted, g->n, sizeof(struct item *), by_place);
     for (g->from = 0; e == OK && g->from < g->n; g->from = g->end) {
         g->end = g->from + 1;
         while (g->end < g->n &&

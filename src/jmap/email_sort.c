@@ -305,7 +305,7 @@ enum error email_sort_run(struct store *store, uint64_t account, const struct vi
         .n = n,
         .bytes = BUF_INIT(n * sort->n * LIMIT_JMAP_SORT_KEY + 1),
         .form = BUF_INIT(LIMIT_JMAP_SORT_KEY * 64), /* no character has a longer form */
-        .copy = mem_array(n, sizeof *s.copy),
+        .copy = mem_array(n, sizeof(struct view_message *)),
     };
     arena_init(&s.a, LIMIT_SUMMARY_ARENA);
     for (size_t i = 0; i < n; i++) {

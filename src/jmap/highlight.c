@@ -86,7 +86,7 @@ static bool mark_words(struct slice text, const struct slice *word, size_t n, bo
 
 static struct slice escaped(struct slice character)
 {
-    switch (character.p[0]) {
+    switch (character.n > 0 ? character.p[0] : 0) {
     case '&':
         return SLICE("&amp;");
     case '<':
