@@ -180,6 +180,7 @@ static void settle(const struct jmap_service *s, uint64_t account, uint64_t id, 
     if (e) /* it is sent, and may be once more: rather twice than lost */
         log_error("outbox.unsettled", log_u64("account", account), log_u64("submission", id),
                   log_text("error", error_name(e)));
+    jmap_push_wake(account);
 }
 
 static atomic_int_fast64_t pause_until; /* clock_ms() */

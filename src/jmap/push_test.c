@@ -115,11 +115,34 @@ static void test_push(void **state)
     assert_int_equal(references, 0);
 }
 
+static void test_push_of_submissions(void **state)
+{
+    struct jmap_push *p;
+    woken = references = 0;
+    jmap_fixture_append(f, f->anna.id, "Drafts",
+                        "From: anna@example.org\nTo: ben@example.org\nSubject: x\n\n1\n");
+    jmap_expect_call(f, "Identity/get", "{'accountId': 'A1', 'ids': null}", "'*'");
+    assert_int_equal(
+        jmap_push_begin(&f->service, &f->user, JMAP_SUBMISSION, (struct waker *)&stand_in, &p), OK);
+    jmap_expect_call(f, "EmailSubmission/set",
+                     "{'accountId': 'A1', 'create': {'s': {'identityId': 'I1', 'emailId': 'M1',"
+                     " 'envelope': {'mailFrom': {'email': 'anna@example.org', 'parameters':"
+                     " {'HOLDFOR': '3600'}}, 'rcptTo': [{'email': 'ben@example.org'}]}}}}",
+                     "{'created': {'s': '*'}, '...': 0}");
+    assert_true(woken > 0);
+    json_t *e = event(p);
+    jmap_match(e, "{'@type': 'StateChange', 'changed': {'A1': {'EmailSubmission': '*'}}}");
+    json_decref(e);
+    jmap_push_end(p);
+    assert_int_equal(references, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_types),
         cmocka_unit_test_setup_teardown(test_push, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_push_of_submissions, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -372,6 +372,7 @@ void submission_set(struct jmap_call *c)
         !jmap_in_state(c, slice_str(state)))
         return;
     jmap_set_run(c, &set, slice_str(state));
+    jmap_push_wake(c->user->account.id);
     if (!c->failed)
         follow(c);
 }
