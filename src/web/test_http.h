@@ -49,7 +49,7 @@ static void test_source_free(void *arg)
 static void test_source_answer(struct http_exchange *x, bool known, uint64_t break_at)
 {
     struct slice text;
-    uint64_t n = 1000000;
+    uint64_t n = 100000;
     if (http_parameter(x, SLICE("n"), &text) && parse_u64(text, INT64_MAX, &n) != OK)
         n = 0;
     struct test_source *s = mem_alloc(sizeof *s);
