@@ -501,12 +501,15 @@ step('phone: list and message take turns, Back goes back', async () => {
 
 step('an ended session leads to the login, and on from there', async () => {
   await fresh();
+  await open('Kurze Bitte');
   await page.evaluate(() => fetch('/mail/logout', { method: 'POST' }));
-  await row('Wanderung').click();
+  await page.locator('.row', { hasText: 'Wanderung' }).first().click();
   await page.locator('.notice', { hasText: 'Sitzung ist beendet' }).waitFor();
+  assert(!(await page.locator('.shell').isVisible()), 'nothing is left to see');
   await page.locator('input[name=password]').fill(password);
   await page.locator('button[type=submit]').click();
   await page.locator('.row-subject').first().waitFor();
+  await page.locator('h1.subject', { hasText: 'Wanderung' }).waitFor();
   await page.getByLabel('Konto:').click();
   await page.locator('.menu-item', { hasText: 'Abmelden' }).click();
   await page.locator('input[name=username]').waitFor();

@@ -245,6 +245,10 @@ export class Client {
       });
       source.onerror = () => {
         if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+        // Refused: has the session ended? Then there is nothing to wait for.
+        this.load().catch((e: unknown) => {
+          if (e instanceof JmapError && e.type === 'session') clearTimeout(timer);
+        });
         const wait = Math.min(30_000, 1000 * 2 ** failures++);
         timer = setTimeout(open, wait * (0.75 + Math.random() / 2));
       };

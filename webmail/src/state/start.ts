@@ -27,7 +27,6 @@ export async function start(): Promise<void> {
     return;
   }
   ended.value = false;
-  takeSettings({});
   const boxes = client.call('Mailbox/get', { ids: null });
   const kept = client.call('Settings/get', {});
   const senders = client.call('Identity/get', { ids: null });

@@ -3,7 +3,7 @@
 import { useEffect } from 'preact/hooks';
 import { helpOpen } from '../keys.ts';
 import { ComposersView, composers, settingsTab, SettingsView } from '../open.ts';
-import { auth } from '../state/app.ts';
+import { auth, ended } from '../state/app.ts';
 import { Questions } from '../ui/dialog.tsx';
 import { Toasts } from '../ui/toast.tsx';
 import { Help } from './help.tsx';
@@ -13,17 +13,23 @@ import { Shell } from './shell.tsx';
 export function App() {
   const Composers = ComposersView.value;
   const Settings = SettingsView.value;
-  const inside = auth.value === 'in';
+  // When the session ends by itself, what was being written waits behind the login.
+  const asleep = auth.value === 'out' && ended.value;
+  const inside = auth.value === 'in' || asleep;
   useEffect(() => {
     if (auth.value === 'out') document.title = 'Depesche';
   }, [auth.value]);
   return (
     <>
-      {inside && <Shell />}
       {auth.value === 'out' && <Login />}
-      {inside && Composers && composers.value.length > 0 && <Composers />}
-      {inside && Settings && settingsTab.value && <Settings />}
-      {inside && helpOpen.value && <Help />}
+      {inside && (
+        <div class={asleep ? 'asleep' : 'awake'} inert={asleep}>
+          <Shell />
+          {Composers && composers.value.length > 0 && <Composers />}
+          {Settings && settingsTab.value && <Settings />}
+          {helpOpen.value && !asleep && <Help />}
+        </div>
+      )}
       <Questions />
       <Toasts />
     </>

@@ -44,6 +44,11 @@ export function Login() {
     setBusy(true);
     const a = await login(who, secret);
     if (a.type === 'ok') {
+      // Nobody finds what another one left open.
+      if (known.value && known.value.toLowerCase() !== a.address.toLowerCase()) {
+        location.reload();
+        return;
+      }
       await start();
       setBusy(false);
       return;
