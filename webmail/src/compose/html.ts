@@ -125,6 +125,7 @@ export function escapeHtml(text: string): string {
 /** The editor's content as it is sent, and the cids of the pictures in it. */
 export function mailHtml(root: Element): { html: string; cids: Set<string> } {
   const copy = inert(root);
+  showStyle(copy);
   const cids = new Set<string>();
   for (const img of copy.querySelectorAll('img')) {
     const { cid, src } = img.dataset;

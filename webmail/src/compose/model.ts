@@ -86,6 +86,7 @@ export class Draft {
   html = '';
   /** The editor's root, while there is one. */
   root: HTMLElement | null = null;
+  focusBody: (() => void) | null = null;
   /** Fields that have text which is no recipient yet. */
   readonly commits = new Set<() => void>();
   /** Of the last attempt to send, by which its success is recognised when the answer got lost. */

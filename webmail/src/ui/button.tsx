@@ -46,6 +46,7 @@ export interface IconButtonProps {
   disabled?: boolean;
   expanded?: boolean;
   haspopup?: 'menu' | 'dialog';
+  tabIndex?: number;
   class?: string;
   onClick?: (e: MouseEvent) => void;
   buttonRef?: Ref<HTMLButtonElement>;
@@ -62,6 +63,7 @@ export function IconButton(p: IconButtonProps) {
       aria-pressed={p.pressed}
       aria-expanded={p.expanded}
       aria-haspopup={p.haspopup}
+      tabIndex={p.tabIndex}
       disabled={p.disabled}
       onClick={p.onClick}
     >
