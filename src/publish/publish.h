@@ -135,8 +135,8 @@ struct publish_visible {
 must_use enum error publish_visible(const struct config *c, struct slice answer, const char *hash,
                                     int64_t now, struct publish_visible *out);
 
-/* Since when the key's record can be seen, as the last look noted it; 0: it was not there, or nobody
- * looked yet. */
+/* Since when the key's record can be seen, as the last look noted it; 0: it was not there, or
+ * nobody looked yet. */
 int64_t publish_seen_since(const struct config *c, const char *hash);
 
 /* Puts the chain and, unless the chain is for the present key, KEY.next in the place of the present

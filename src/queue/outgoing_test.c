@@ -746,22 +746,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(delivers),
-        TEST(returns_and_tells),
-        TEST(tells_first),
-        TEST(defers),
-        TEST(recovers),
-        TEST(many_recipients),
-        TEST(operator),
-        TEST(operator_under_way),
-        TEST(broken),
-        TEST(edge_refuses),
-        TEST(no_turn),
-        TEST(forgets),
-        TEST(ends_under_way),
-        TEST(transports),
-        TEST(storm),
-        TEST(rate),
+        TEST(delivers),       TEST(returns_and_tells), TEST(tells_first), TEST(defers),
+        TEST(recovers),       TEST(many_recipients),   TEST(operator),    TEST(operator_under_way),
+        TEST(broken),         TEST(edge_refuses),      TEST(no_turn),     TEST(forgets),
+        TEST(ends_under_way), TEST(transports),        TEST(storm),       TEST(rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
