@@ -26,7 +26,9 @@ export type Pictures = (cid: string) => string | null;
 // Tags in which style= could only be text are rare; what is renamed wrongly there is a word in a text.
 // The parser must not see style, or the page's policy complains of each.
 function hideStyle(html: string): string {
-  return html.replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/(\s)style(\s*=)/gi, '$1data-style$2'));
+  return html
+    .replace(/<style\b[^>]*>[\s\S]*?(?:<\/style\s*>|$)/gi, '')
+    .replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/(\s)style(\s*=)/gi, '$1data-style$2'));
 }
 
 /** Applies the style that was set aside. */
@@ -95,10 +97,12 @@ function picture(img: Element, pictures: Pictures): void {
   img.removeAttribute('data-cid');
   img.removeAttribute('data-src');
   const shown = cid ? pictures(cid) : null;
+  // Of no size: it is there to tell somebody that the message was read.
+  const tiny = ['width', 'height'].every((n) => Number.parseInt(img.getAttribute(n) ?? '9', 10) <= 2);
   if (cid && shown) {
     img.setAttribute('data-cid', cid);
     img.setAttribute('src', shown);
-  } else if (remote && /^https?:\/\//i.test(remote)) img.setAttribute('data-src', remote);
+  } else if (remote && !tiny && /^https?:\/\//i.test(remote)) img.setAttribute('data-src', remote);
   else if (PICTURE.test(src)) img.setAttribute('src', src);
   else img.remove();
 }
