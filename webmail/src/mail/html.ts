@@ -57,6 +57,7 @@ function address(value: string): string {
 
 export function cleanHtml(html: string, options: CleanOptions): CleanHtml {
   const purify = DOMPurify(options.view as unknown as typeof window);
+  if (!purify.isSupported) throw new Error('this browser cannot clean HTML');
   let blocked = 0;
 
   purify.addHook('uponSanitizeElement', (node, data) => {
