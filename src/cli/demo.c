@@ -382,6 +382,7 @@ static void print_examples(struct demo *d)
         printf("  password   %s\n", d->password);
     else
         printf("  password   as at the first start (--password PW sets another)\n");
+    printf("  webmail    https://localhost:%u/\n", d->base + 443);
     printf("  trust      %s/ca.pem\n\n", d->dir);
     printf("Send Anna a message, as a server would:\n"
            "  swaks --server localhost:%u --tls --from you@example.net --to anna@%s "
