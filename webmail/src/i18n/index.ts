@@ -48,13 +48,18 @@ export interface Dictionary<K extends string> {
   de: Words<K>;
 }
 
+/** All that were made: the tests look at each. */
+export const dictionaries: Pick<Dictionary<string>, 'en' | 'de'>[] = [];
+
 export function dictionary<K extends string>(english: Words<K>, german: Words<NoInfer<K>>): Dictionary<K> {
   const both = { en: english, de: german };
-  return {
-    t: (key, values) => fill(both[language.value][key], values),
+  const made = {
+    t: (key: K, values?: Values) => fill(both[language.value][key], values),
     en: english,
     de: german,
   };
+  dictionaries.push(made);
+  return made;
 }
 
 export type Key = keyof typeof en;
