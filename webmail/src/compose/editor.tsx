@@ -5,7 +5,8 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { prompt } from '../ui/dialog.tsx';
 import { IconButton } from '../ui/button.tsx';
 import type { IconName } from '../ui/icon.tsx';
-import { cleanForEditor, htmlWithoutStyle, showStyle } from './html.ts';
+import { cleanForEditor, htmlWithoutStyle, mailHtml, showStyle, toText } from './html.ts';
+import type { Pictures } from './html.ts';
 import type { Draft } from './model.ts';
 import { c } from './words.ts';
 
@@ -16,12 +17,12 @@ type Raw = {
 };
 
 // The page's policy forbids style in markup: it is set aside where the editor keeps markup (undo).
-function makeEditor(root: HTMLElement, draft: Draft): Squire {
+function makeEditor(root: HTMLElement, pictures: Pictures): Squire {
   const editor = new Squire(root, {
     blockTag: 'DIV',
     tagAttributes: { blockquote: { type: 'cite' } },
     addLinks: true,
-    sanitizeToDOMFragment: (html) => cleanForEditor(html, draft.picture),
+    sanitizeToDOMFragment: (html) => cleanForEditor(html, pictures),
   });
   const raw = editor as unknown as Raw;
   const set = raw._setRawHTML.bind(editor);
@@ -46,7 +47,7 @@ interface Tool {
   run: () => void;
 }
 
-function Toolbar({ editor, onPicture }: { editor: Squire; onPicture: () => void }) {
+function Toolbar({ editor, onPicture }: { editor: Squire; onPicture?: () => void }) {
   const [, redraw] = useState(0);
   const [at, setAt] = useState(0);
   const bar = useRef<HTMLDivElement>(null);
@@ -77,7 +78,7 @@ function Toolbar({ editor, onPicture }: { editor: Squire; onPicture: () => void 
     { icon: 'listol', label: c('tool.numbers'), key: 'Ctrl+Shift+9', is: () => has('OL'), run: () => void (has('OL') ? editor.removeList() : editor.makeOrderedList()) },
     { icon: 'quote', label: c('tool.quote'), key: 'Ctrl+]', is: () => has('BLOCKQUOTE'), run: () => void (has('BLOCKQUOTE') ? editor.decreaseQuoteLevel() : editor.increaseQuoteLevel()) },
     { icon: 'link', label: c('tool.link'), key: 'Ctrl+K', is: () => has('A'), run: () => void (has('A') ? editor.removeLink() : link()) },
-    { icon: 'image', label: c('tool.image'), key: '', run: onPicture },
+    ...(onPicture ? [{ icon: 'image' as const, label: c('tool.image'), key: '', run: onPicture }] : []),
     { icon: 'minus', label: c('tool.clear'), key: '', run: () => void editor.removeAllFormatting() },
   ];
   useEffect(() => {
@@ -136,7 +137,7 @@ export function RichEditor({ draft, onPictures }: EditorProps) {
 
   useEffect(() => {
     const el = root.current!;
-    const e = makeEditor(el, draft);
+    const e = makeEditor(el, draft.picture);
     e.setHTML(draft.html || '<div><br></div>');
     draft.root = el;
     draft.focusBody = () => {
@@ -193,5 +194,25 @@ export function RichEditor({ draft, onPictures }: EditorProps) {
         }}
       />
     </>
+  );
+}
+
+/** A small editor for markup without pictures: signatures. */
+export function MarkupField({ html, label, onChange }: { html: string; label: string; onChange: (html: string, text: string) => void }) {
+  const root = useRef<HTMLDivElement>(null);
+  const [editor, setEditor] = useState<Squire | null>(null);
+  useEffect(() => {
+    const el = root.current!;
+    const e = makeEditor(el, () => null);
+    e.setHTML(html || '<div><br></div>');
+    e.addEventListener('input', () => onChange(mailHtml(el).html, toText(el)));
+    setEditor(e);
+    return () => e.destroy();
+  }, []);
+  return (
+    <div class="markup-field">
+      <div ref={root} class="editor" role="textbox" aria-multiline="true" aria-label={label} contentEditable spellcheck />
+      {editor && <Toolbar editor={editor} />}
+    </div>
   );
 }

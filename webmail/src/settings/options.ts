@@ -1,12 +1,7 @@
 // The tabs of the settings, in their order.
 
-export type SettingsTab =
-  | 'password'
-  | 'appearance'
-  | 'identities'
-  | 'absence'
-  | 'sessions'
-  | 'storage'
-  | 'deleted'
-  | 'export'
-  | 'server';
+export const TABS = [
+  'password', 'appearance', 'identities', 'absence', 'sessions', 'storage', 'deleted', 'waiting', 'export', 'server',
+] as const;
+
+export type SettingsTab = (typeof TABS)[number];
