@@ -172,6 +172,7 @@ static const struct route mail_routes[] = {
     {SLICE_INIT("/jmap/events"), false, false, GET, &web_jmap_events},
     {SLICE_INIT("/apple.mobileconfig"), false, false, GET, &web_apple},
     {SLICE_INIT("/apple.svg"), false, false, GET, &web_apple},
+    {SLICE_INIT("/details.css"), false, false, GET, &web_details},
 };
 
 static const struct route to_host_routes[] = {

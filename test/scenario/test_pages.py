@@ -1,6 +1,7 @@
 """What mail programs and people ask without logging in: autoconfig, Autodiscover, Apple's profile, the page with
 the server's details, the MTA-STS policy, ACME. The requests are those that Thunderbird and Outlook send."""
 import plistlib
+import re
 import subprocess
 import xml.etree.ElementTree as ET
 
@@ -154,6 +155,8 @@ def test_details(demo, language, words):
                  "gmx.de", "posteo.de"]:
         assert word in text, word
     assert "<script" not in text and "style=" not in text
+    for path in re.findall(r'(?:href|src)="(/[^"?]+)"', text):
+        assert demo.web("GET", path)[0] == 200, path
     assert "'unsafe-inline'" not in fields["content-security-policy"]
 
 
