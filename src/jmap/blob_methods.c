@@ -8,11 +8,6 @@
 
 #define PIECE_MOST (256 * 1024)
 
-static struct jmap_set_error refuse(const char *type, const char *detail)
-{
-    return (struct jmap_set_error){.type = type, .detail = detail};
-}
-
 /* --- Reading a range --- */
 
 struct range {
@@ -72,7 +67,7 @@ static struct jmap_set_error add_source(struct jmap_call *c, json_t *source, str
     struct slice id = jmap_string(json_object_get(source, "blobId"));
     enum error e = ERR_INPUT;
     if ((text.p != NULL) + (coded.p != NULL) + (id.p != NULL) != 1)
-        return refuse("invalidProperties", "a source is text, base64 or a blob");
+        return jmap_refused("invalidProperties", "a source is text, base64 or a blob");
     if (text.p) {
         e = jmap_upload_take(up, text);
     } else if (coded.p) {
@@ -86,7 +81,7 @@ static struct jmap_set_error add_source(struct jmap_call *c, json_t *source, str
         bool cut = true;
         struct slice real = jmap_id_resolve(c, id);
         if (!read_range(source, &range))
-            return refuse("invalidProperties", "offset and length are numbers");
+            return jmap_refused("invalidProperties", "offset and length are numbers");
         e = real.p ? jmap_blob_open(c->service, c->user, real, &b) : ERR_NOTFOUND;
         if (e == ERR_NOTFOUND)
             return (struct jmap_set_error){.type = "blobNotFound", .not_found = id};
@@ -95,11 +90,11 @@ static struct jmap_set_error add_source(struct jmap_call *c, json_t *source, str
             jmap_blob_close(b);
         }
         if (!e && cut)
-            return refuse("invalidProperties", "the range is not within the blob");
+            return jmap_refused("invalidProperties", "the range is not within the blob");
     }
     if (e == ERR_INPUT)
-        return refuse("invalidProperties", "not base64");
-    return e ? refuse(e == ERR_LIMIT ? "tooLarge" : "serverFail", NULL) : refuse(NULL, NULL);
+        return jmap_refused("invalidProperties", "not base64");
+    return e ? jmap_refused(e == ERR_LIMIT ? "tooLarge" : "serverFail", NULL) : JMAP_DONE;
 }
 
 static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
@@ -108,15 +103,15 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
     json_t *data = json_object_get(object, "data"), *source;
     struct slice type = jmap_string(json_object_get(object, "type"));
     struct jmap_upload *up;
-    struct jmap_set_error error = refuse(NULL, NULL);
+    struct jmap_set_error error = JMAP_DONE;
     char id[UPLOAD_ID + 1];
     size_t i;
     if (!json_is_array(data) || json_array_size(data) == 0 ||
         json_array_size(data) > LIMIT_JMAP_BLOB_SOURCES)
-        return refuse("invalidProperties", "data must be a list of sources");
+        return jmap_refused("invalidProperties", "data must be a list of sources");
     enum error e = jmap_upload_begin(c->service, c->user, type, &up);
     if (e)
-        return refuse(e == ERR_LIMIT ? "overQuota" : "serverFail", NULL);
+        return jmap_refused(e == ERR_LIMIT ? "overQuota" : "serverFail", NULL);
     json_array_foreach(data, i, source) if (!error.type) error = add_source(c, source, up);
     if (error.type) {
         jmap_upload_drop(up);
@@ -125,7 +120,7 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
     uint64_t size = jmap_upload_size(up);
     e = jmap_upload_keep(up, id);
     if (e)
-        return refuse("serverFail", NULL);
+        return jmap_refused("serverFail", NULL);
     jmap_created_id(c, creation_id, id);
     jw_key(w, "id");
     jw_str(w, id);

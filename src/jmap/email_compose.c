@@ -12,12 +12,8 @@
 
 struct jmap_set_error compose_invalid(struct compose *x, const char *property, const char *why)
 {
-    const char **list = arena_array(x->c->arena, 2, sizeof *list);
-    if (list)
-        list[0] = property;
     x->failed = true;
-    x->error =
-        (struct jmap_set_error){.type = "invalidProperties", .detail = why, .properties = list};
+    x->error = jmap_bad_property(x->c, property, why);
     return x->error;
 }
 
@@ -355,6 +351,6 @@ struct jmap_set_error email_compose(struct jmap_call *c, json_t *object, struct 
     if (x.failed)
         return x.error;
     if (c->arena->failed || buf_check(raw))
-        return (struct jmap_set_error){.type = "tooLarge"};
-    return (struct jmap_set_error){.type = NULL};
+        return jmap_refused("tooLarge", NULL);
+    return JMAP_DONE;
 }

@@ -3,8 +3,6 @@
 #include "jmap/methods.h"
 #include "message/write.h"
 
-static const struct jmap_set_error done = {.type = NULL};
-
 /* The blob's bytes with CRLF line ends, as the store keeps them. */
 static struct jmap_set_error read_blob(struct jmap_call *c, json_t *object, struct buf *out)
 {
@@ -16,18 +14,18 @@ static struct jmap_set_error read_blob(struct jmap_call *c, json_t *object, stru
     if (e == ERR_NOTFOUND)
         return (struct jmap_set_error){.type = "blobNotFound", .not_found = given};
     if (e)
-        return email_set_error(e);
+        return email_set_result(c, e);
     while (!e && bytes.n < jmap_blob_size(b))
         e = jmap_blob_read(b, 256 * 1024, &bytes);
     jmap_blob_close(b);
     if (e == ERR_LIMIT)
-        return (struct jmap_set_error){.type = "tooLarge"};
+        return jmap_refused("tooLarge", NULL);
     if (e)
-        return email_set_error(e);
+        return email_set_result(c, e);
     if (bytes.n == 0 || slice_has(buf_slice(&bytes), '\0'))
-        return (struct jmap_set_error){.type = "invalidEmail"};
+        return jmap_refused("invalidEmail", NULL);
     write_crlf(buf_slice(&bytes), out);
-    return buf_check(out) ? (struct jmap_set_error){.type = "tooLarge"} : done;
+    return buf_check(out) ? jmap_refused("tooLarge", NULL) : JMAP_DONE;
 }
 
 static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
@@ -40,7 +38,7 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
     if (!e.type)
         e = email_read_keywords(c, json_object_get(object, "keywords"), &m.keywords);
     if (!e.type)
-        e = email_read_received(object, &m.received);
+        e = email_read_received(c, object, &m.received);
     if (!e.type)
         e = read_blob(c, object, &raw);
     m.raw = buf_slice(&raw);
@@ -50,7 +48,7 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
         return e;
     jmap_created(c, creation_id, 'M', m.email);
     email_write_created(created, &m);
-    return done;
+    return JMAP_DONE;
 }
 
 /* As a /set that only creates, whose objects are called `emails`. */

@@ -3,8 +3,6 @@
 #include "jmap/email_store.h"
 #include "jmap/methods.h"
 
-static const struct jmap_set_error done = {.type = NULL};
-
 /* --- create --- */
 
 static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
@@ -17,7 +15,7 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
     if (!e.type)
         e = email_read_keywords(c, json_object_get(object, "keywords"), &m.keywords);
     if (!e.type)
-        e = email_read_received(object, &m.received);
+        e = email_read_received(c, object, &m.received);
     if (!e.type)
         e = email_compose(c, object, &raw);
     m.raw = buf_slice(&raw);
@@ -27,7 +25,7 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
         return e;
     jmap_created(c, creation_id, 'M', m.email);
     email_write_created(created, &m);
-    return done;
+    return JMAP_DONE;
 }
 
 /* --- update --- */
@@ -124,9 +122,9 @@ static struct jmap_set_error apply(struct jmap_call *c, const struct email_group
     struct email_keywords keywords;
     struct email_places places;
     bool change_keywords = touches(patch, "keywords"), change_places = touches(patch, "mailboxIds");
-    struct jmap_set_error e = done;
+    struct jmap_set_error e = JMAP_DONE;
     if (!jmap_patch_apply(object, patch))
-        return (struct jmap_set_error){.type = "invalidPatch"};
+        return jmap_refused("invalidPatch", NULL);
     if (change_keywords)
         e = email_read_keywords(c, json_object_get(object, "keywords"), &keywords);
     if (!e.type && change_places)
@@ -140,11 +138,10 @@ static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t
 {
     struct email_group g;
     if (!find(c, id, &g))
-        return (struct jmap_set_error){.type = "notFound"};
+        return jmap_refused("notFound", NULL);
     json_t *normal = normal_patch(c, patch);
     if (!normal)
-        return (struct jmap_set_error){.type = "invalidProperties",
-                                       .detail = "only mailboxIds and keywords can be changed"};
+        return jmap_refused("invalidProperties", "only mailboxIds and keywords can be changed");
     json_t *object = present(c, &g);
     /* The view must stay while the group is read, whatever is changed. */
     struct view *held = view_ref(jmap_view(c));
@@ -161,7 +158,7 @@ static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
 {
     struct email_group g;
     if (!find(c, id, &g))
-        return (struct jmap_set_error){.type = "notFound"};
+        return jmap_refused("notFound", NULL);
     struct view *held = view_ref(jmap_view(c));
     struct jmap_set_error e = email_destroy(c, &g);
     view_unref(held);

@@ -3,39 +3,10 @@
 
 #include "base/clock.h"
 #include "base/date.h"
-#include "base/log.h"
 
-static const struct jmap_set_error done = {.type = NULL};
-
-struct jmap_set_error email_set_error(enum error e)
+struct jmap_set_error email_set_result(struct jmap_call *c, enum error e)
 {
-    switch (e) {
-    case OK:
-        return done;
-    case ERR_QUOTA:
-        return (struct jmap_set_error){.type = "overQuota"};
-    case ERR_NOTFOUND:
-        return (struct jmap_set_error){.type = "notFound"};
-    case ERR_LIMIT:
-        return (struct jmap_set_error){.type = "tooManyKeywords"};
-    case ERR_FULL:
-        return (struct jmap_set_error){.type = "serverFail", .detail = "the server's disk is full"};
-    case ERR_AGAIN:
-    case ERR_CLOSED:
-    case ERR_TIMEOUT:
-        return (struct jmap_set_error){.type = "rateLimit", .detail = "try again"};
-    default:
-        log_error("jmap.set_failed", log_text("error", error_name(e)));
-        return (struct jmap_set_error){.type = "serverFail"};
-    }
-}
-
-static struct jmap_set_error wrong(struct jmap_call *c, const char *property, const char *why)
-{
-    const char **list = arena_array(c->arena, 2, sizeof *list);
-    if (list)
-        list[0] = property;
-    return (struct jmap_set_error){.type = "invalidProperties", .detail = why, .properties = list};
+    return e == ERR_LIMIT ? jmap_refused("tooManyKeywords", NULL) : jmap_set_result(c, e);
 }
 
 /* --- Reading --- */
@@ -71,26 +42,26 @@ struct jmap_set_error email_read_keywords(struct jmap_call *c, json_t *object,
     json_t *v;
     *out = (struct email_keywords){.list = {0}};
     if (!object || json_is_null(object))
-        return done;
+        return JMAP_DONE;
     size_t n = json_object_size(object);
     out->names = arena_array(c->arena, n + 1, sizeof *out->names);
     if (!json_is_object(object) || !out->names)
-        return wrong(c, "keywords", "must be an object");
+        return jmap_bad_property(c, "keywords", "must be an object");
     if (n > LIMIT_KEYWORDS)
-        return (struct jmap_set_error){.type = "tooManyKeywords"};
+        return jmap_refused("tooManyKeywords", NULL);
     json_object_foreach(object, name, v)
     {
         struct slice keyword = arena_dup(c->arena, slice_str(name));
         uint64_t flag = system_flag(keyword);
         if (!json_is_true(v) || !good_keyword(keyword))
-            return wrong(c, "keywords", "must be keywords with the value true");
+            return jmap_bad_property(c, "keywords", "must be keywords with the value true");
         if (flag)
             out->list.system |= flag;
         else
             out->names[out->list.n++] = keyword;
     }
     out->list.keywords = out->names;
-    return done;
+    return JMAP_DONE;
 }
 
 struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
@@ -102,12 +73,12 @@ struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
     *out = (struct email_places){0};
     size_t n = json_object_size(object);
     if (n == 0)
-        return wrong(c, "mailboxIds", "must be at least one mailbox");
+        return jmap_bad_property(c, "mailboxIds", "must be at least one mailbox");
     out->mailbox = arena_array(c->arena, n, sizeof *out->mailbox);
     enum error e = store_mailboxes(c->service->store, c->user->account.id, &boxes);
     if (e || !out->mailbox)
-        return email_set_error(e ? e : ERR_AGAIN);
-    struct jmap_set_error result = done;
+        return email_set_result(c, e ? e : ERR_AGAIN);
+    struct jmap_set_error result = JMAP_DONE;
     json_object_foreach(object, name, v)
     {
         struct slice id = jmap_id_resolve(c, slice_str(name));
@@ -117,21 +88,19 @@ struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
         if (good)
             out->mailbox[out->n++] = (uint32_t)number;
         else
-            result = wrong(c, "mailboxIds", "one of the mailboxes does not exist");
+            result = jmap_bad_property(c, "mailboxIds", "one of the mailboxes does not exist");
     }
     store_mailboxes_unref(boxes);
     return result;
 }
 
-struct jmap_set_error email_read_received(json_t *object, int64_t *out)
+struct jmap_set_error email_read_received(struct jmap_call *c, json_t *object, int64_t *out)
 {
-    static const char *const properties[] = {"receivedAt", NULL};
     json_t *v = json_object_get(object, "receivedAt");
     *out = clock_wall();
     if (!v || json_is_null(v) || jmap_utc_date(jmap_string(v), out))
-        return done;
-    return (struct jmap_set_error){
-        .type = "invalidProperties", .detail = "must be a UTCDate", .properties = properties};
+        return JMAP_DONE;
+    return jmap_bad_property(c, "receivedAt", "must be a UTCDate");
 }
 
 void email_write_state(struct jmap_call *c, struct json_writer *w)
@@ -188,7 +157,7 @@ struct jmap_set_error email_add(struct jmap_call *c, struct email_new *m)
         e = store_read(store, account, first, &one, 1, FIELD_IDS, take_ids, m);
     }
     jmap_view_again(c);
-    return email_set_error(e);
+    return email_set_result(c, e);
 }
 
 void email_write_created(struct json_writer *w, const struct email_new *m)
@@ -317,7 +286,7 @@ struct jmap_set_error email_change(struct jmap_call *c, const struct email_group
     if (!e && places)
         e = change_places(c, g, places);
     jmap_view_again(c);
-    return email_set_error(e);
+    return email_set_result(c, e);
 }
 
 struct jmap_set_error email_destroy(struct jmap_call *c, const struct email_group *g)
@@ -327,5 +296,5 @@ struct jmap_set_error email_destroy(struct jmap_call *c, const struct email_grou
         if (email_copy_visible(&g->copy[i]))
             e = expunge(c, &g->copy[i]);
     jmap_view_again(c);
-    return email_set_error(e);
+    return email_set_result(c, e);
 }

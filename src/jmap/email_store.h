@@ -25,7 +25,7 @@ struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
                                         struct email_places *out);
 
 /* receivedAt; now when it is not there. */
-struct jmap_set_error email_read_received(json_t *object, int64_t *out);
+struct jmap_set_error email_read_received(struct jmap_call *c, json_t *object, int64_t *out);
 /* newState of a /set. */
 void email_write_state(struct jmap_call *c, struct json_writer *w);
 
@@ -48,7 +48,7 @@ struct jmap_set_error email_change(struct jmap_call *c, const struct email_group
                                    const struct email_places *places);
 struct jmap_set_error email_destroy(struct jmap_call *c, const struct email_group *g);
 
-/* The type for a store's error, and what it means. */
-struct jmap_set_error email_set_error(enum error e);
+/* jmap_set_result() of a change to an email: what an email has a limit of is its keywords. */
+struct jmap_set_error email_set_result(struct jmap_call *c, enum error e);
 
 #endif

@@ -3,8 +3,6 @@
 #include "jmap/changes.h"
 #include "jmap/methods.h"
 
-static const struct jmap_set_error NO_ERROR = {NULL, NULL, NULL, SLICE_INIT("")};
-
 enum { ADDRESSES = 100 }; /* of one replyTo or bcc */
 
 static const char *const names[] = {
@@ -182,7 +180,7 @@ static struct jmap_set_error read_addresses(struct jmap_call *c, const char *key
 {
     *out = SLICE("");
     if (json_is_null(v))
-        return NO_ERROR;
+        return JMAP_DONE;
     bool good = json_is_array(v) && json_array_size(v) <= ADDRESSES;
     for (size_t i = 0; good && i < json_array_size(v); i++)
         good = is_address(json_array_get(v, i));
@@ -193,28 +191,16 @@ static struct jmap_set_error read_addresses(struct jmap_call *c, const char *key
     jw_init(&w, &text);
     jmap_write_json(&w, v);
     if (text.failed)
-        return (struct jmap_set_error){.type = "tooLarge"};
+        return jmap_refused("tooLarge", NULL);
     *out = arena_dup(c->arena, buf_slice(&text));
-    return NO_ERROR;
-}
-
-static struct jmap_set_error read_text(struct jmap_call *c, const char *key, const json_t *v,
-                                       size_t most, struct slice *out)
-{
-    *out = SLICE("");
-    if (json_is_null(v))
-        return NO_ERROR;
-    if (!json_is_string(v))
-        return jmap_bad_property(c, key, "a string");
-    *out = jmap_string(v);
-    return out->n <= most ? NO_ERROR : (struct jmap_set_error){.type = "tooLarge", .detail = key};
+    return JMAP_DONE;
 }
 
 static struct jmap_set_error read_member(struct jmap_call *c, const char *key, const json_t *v,
                                          struct identity *i)
 {
     if (strcmp(key, "name") == 0) {
-        struct jmap_set_error e = read_text(c, key, v, LIMIT_IDENTITY_NAME, &i->name);
+        struct jmap_set_error e = jmap_read_text(c, key, v, LIMIT_IDENTITY_NAME, &i->name);
         if (e.type == NULL && !is_clean(i->name))
             return jmap_bad_property(c, key, "without control characters");
         return e;
@@ -224,16 +210,16 @@ static struct jmap_set_error read_member(struct jmap_call *c, const char *key, c
     if (strcmp(key, "bcc") == 0)
         return read_addresses(c, key, v, &i->bcc);
     if (strcmp(key, "textSignature") == 0)
-        return read_text(c, key, v, LIMIT_SIGNATURE, &i->text_signature);
+        return jmap_read_text(c, key, v, LIMIT_SIGNATURE, &i->text_signature);
     if (strcmp(key, "htmlSignature") == 0)
-        return read_text(c, key, v, LIMIT_SIGNATURE, &i->html_signature);
+        return jmap_read_text(c, key, v, LIMIT_SIGNATURE, &i->html_signature);
     if (strcmp(key, "email") == 0 && i->id == 0)
-        return read_text(c, key, v, LIMIT_ADDRESS, &i->email);
+        return jmap_read_text(c, key, v, LIMIT_ADDRESS, &i->email);
     /* What stays as it is may be said. */
     if (strcmp(key, "email") == 0 && slice_eq(jmap_string(v), i->email))
-        return NO_ERROR;
+        return JMAP_DONE;
     if (slice_has(slice_str(key), '/'))
-        return (struct jmap_set_error){.type = "invalidPatch"};
+        return jmap_refused("invalidPatch", NULL);
     return jmap_bad_property(c, key, "not a property that can be set");
 }
 
@@ -247,7 +233,7 @@ static struct jmap_set_error read_members(struct jmap_call *c, json_t *object, s
         if (e.type != NULL)
             return e;
     }
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 static void put_default(struct json_writer *w, json_t *object, const char *key, bool text)
@@ -273,9 +259,9 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
     if (e == ERR_INPUT)
         return jmap_bad_property(c, "email", "not an address");
     if (e == ERR_AUTH)
-        return (struct jmap_set_error){.type = "forbiddenFrom"};
+        return jmap_refused("forbiddenFrom", NULL);
     if (e != OK)
-        return jmap_set_failed(c, e);
+        return jmap_set_result(c, e);
     jmap_created(c, creation_id, 'I', id);
     jw_key(w, "id");
     jmap_id_write(w, 'I', id);
@@ -286,7 +272,7 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
     put_default(w, object, "htmlSignature", true);
     jw_key(w, "mayDelete");
     jw_bool(w, true);
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 static struct jmap_set_error find(struct jmap_call *c, struct slice id, struct identity *out)
@@ -296,12 +282,12 @@ static struct jmap_set_error find(struct jmap_call *c, struct slice id, struct i
     enum error e =
         directory_identities(c->service->directory, c->user->account.id, c->arena, &list, &n);
     if (e != OK)
-        return jmap_set_failed(c, e);
+        return jmap_set_result(c, e);
     const struct identity *i = identity_of_id(list, n, id);
     if (i == NULL)
-        return (struct jmap_set_error){.type = "notFound"};
+        return jmap_refused("notFound", NULL);
     *out = *i;
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t *patch)
@@ -313,7 +299,7 @@ static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t
     if (bad.type != NULL)
         return bad;
     enum error e = directory_identity_change(c->service->directory, c->user->account.id, &i);
-    return e == OK ? NO_ERROR : jmap_set_failed(c, e);
+    return jmap_set_result(c, e);
 }
 
 static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
@@ -323,7 +309,7 @@ static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
     if (bad.type != NULL)
         return bad;
     enum error e = directory_identity_remove(c->service->directory, c->user->account.id, i.id);
-    return e == OK ? NO_ERROR : jmap_set_failed(c, e);
+    return jmap_set_result(c, e);
 }
 
 static void new_state(struct jmap_call *c, struct json_writer *w)

@@ -2,8 +2,6 @@
 #include "base/utf8.h"
 #include "jmap/mailbox.h"
 
-static const struct jmap_set_error NO_ERROR = {NULL, NULL, NULL, SLICE_INIT("")};
-
 /* What a create or an update asks for. */
 struct wish {
     struct slice name; /* as JMAP knows it */
@@ -31,7 +29,7 @@ static struct jmap_set_error read_name(struct jmap_call *c, const json_t *v, str
     if (utf8_nfc(s, &nfc) != OK || nfc.failed || nfc.n > LIMIT_JMAP_MAILBOX_NAME)
         return jmap_bad_property(c, "name", "not a good name");
     w->name = arena_dup(c->arena, buf_slice(&nfc));
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 static struct jmap_set_error read_parent(struct jmap_call *c, const struct mailbox_list *l,
@@ -41,14 +39,14 @@ static struct jmap_set_error read_parent(struct jmap_call *c, const struct mailb
     w->parent = NULL;
     w->names_parent = true;
     if (json_is_null(v))
-        return NO_ERROR;
+        return JMAP_DONE;
     if (id.p == NULL)
         return jmap_bad_property(c, "parentId", "an id or null");
     struct slice real = jmap_id_resolve(c, id);
     if (real.p == NULL)
-        return (struct jmap_set_error){.type = JMAP_LATER};
+        return jmap_refused(JMAP_LATER, NULL);
     w->parent = mailbox_of_id(l, real);
-    return w->parent != NULL ? NO_ERROR
+    return w->parent != NULL ? JMAP_DONE
                              : jmap_bad_property(c, "parentId", "there is no such mailbox");
 }
 
@@ -63,13 +61,13 @@ static struct jmap_set_error read_member(struct jmap_call *c, const struct mailb
         w->names_role = true;
         w->role = json_string_value(v);
         return json_is_null(v) || json_is_string(v)
-                   ? NO_ERROR
+                   ? JMAP_DONE
                    : jmap_bad_property(c, "role", "a string or null");
     }
     if (strcmp(key, "isSubscribed") == 0) {
         w->names_subscribed = true;
         w->subscribed = json_is_true(v);
-        return json_is_boolean(v) ? NO_ERROR
+        return json_is_boolean(v) ? JMAP_DONE
                                   : jmap_bad_property(c, "isSubscribed", "true or false");
     }
     if (strcmp(key, "sortOrder") == 0) {
@@ -77,7 +75,7 @@ static struct jmap_set_error read_member(struct jmap_call *c, const struct mailb
         w->sort_order = (uint64_t)json_integer_value(v);
         return json_is_integer(v) && json_integer_value(v) >= 0 &&
                        json_integer_value(v) <= INT32_MAX
-                   ? NO_ERROR
+                   ? JMAP_DONE
                    : jmap_bad_property(c, "sortOrder", "an unsigned integer below 2^31");
     }
     return jmap_bad_property(c, key, "not a property that can be set");
@@ -94,7 +92,7 @@ static struct jmap_set_error read_wish(struct jmap_call *c, const struct mailbox
         if (e.type != NULL)
             return e;
     }
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 /* The whole path; empty when it is too long. */
@@ -118,7 +116,7 @@ static struct jmap_set_error failed(struct jmap_call *c, enum error e)
         return jmap_bad_property(c, "name", "there is a mailbox of that name");
     if (e == ERR_INPUT)
         return jmap_bad_property(c, "parentId", "too deep, or the name is too long");
-    return jmap_set_failed(c, e);
+    return jmap_set_result(c, e);
 }
 
 /* --- Creating --- */
@@ -128,7 +126,7 @@ static struct jmap_set_error find_use(struct jmap_call *c, const struct mailbox_
 {
     *use = USE_NONE;
     if (w->role == NULL)
-        return NO_ERROR;
+        return JMAP_DONE;
     for (enum special_use u = USE_INBOX; u <= USE_IMPORTANT; u++)
         if (strcmp(mailbox_role(u), w->role) == 0)
             *use = u;
@@ -136,7 +134,7 @@ static struct jmap_set_error find_use(struct jmap_call *c, const struct mailbox_
         return jmap_bad_property(c, "role", "not a role that is known");
     if (store_mailbox_by_use(l, *use) != NULL)
         return jmap_bad_property(c, "role", "another mailbox has that role");
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 /* What the client did not say. */
@@ -203,7 +201,7 @@ static struct jmap_set_error make(struct jmap_call *c, const struct mailbox_list
         subscribed = false;
     struct mailbox b = {.id = id, .use = use, .subscribed = subscribed};
     write_created(&b, &w, object, created);
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 /* --- Changing --- */
@@ -218,14 +216,13 @@ static struct jmap_set_error move(struct jmap_call *c, const struct mailbox *b,
 {
     struct slice path = path_of(c, w);
     if (slice_eq(path, b->name))
-        return NO_ERROR;
+        return JMAP_DONE;
     if (w->parent != NULL && is_below_or_same(w->parent->name, b->name))
         return jmap_bad_property(c, "parentId", "a mailbox cannot lie below itself");
     if (b->use == USE_INBOX)
-        return (struct jmap_set_error){.type = "forbidden",
-                                       .detail = "the Inbox keeps its name and place"};
+        return jmap_refused("forbidden", "the Inbox keeps its name and place");
     enum error e = store_mailbox_rename(c->service->store, c->user->account.id, b->name, path);
-    return e == OK ? NO_ERROR : failed(c, e);
+    return e == OK ? JMAP_DONE : failed(c, e);
 }
 
 static struct jmap_set_error check_fixed(struct jmap_call *c, const struct mailbox *b,
@@ -236,7 +233,7 @@ static struct jmap_set_error check_fixed(struct jmap_call *c, const struct mailb
         return jmap_bad_property(c, "role", "a mailbox keeps its role");
     if (w->sort_order != mailbox_sort_order(b))
         return jmap_bad_property(c, "sortOrder", "the server says the order");
-    return NO_ERROR;
+    return JMAP_DONE;
 }
 
 static struct jmap_set_error change(struct jmap_call *c, const struct mailbox_list *l,
@@ -261,7 +258,7 @@ static struct jmap_set_error change(struct jmap_call *c, const struct mailbox_li
         enum error e =
             store_subscribe(c->service->store, c->user->account.id, b->name, w.subscribed);
         if (e != OK)
-            return jmap_set_failed(c, e);
+            return jmap_set_result(c, e);
     }
     return move(c, b, &w);
 }
@@ -281,16 +278,14 @@ static struct jmap_set_error remove_one(struct jmap_call *c, const struct mailbo
 {
     bool with_emails = json_is_true(json_object_get(c->args, "onDestroyRemoveEmails"));
     if (b->use == USE_INBOX)
-        return (struct jmap_set_error){.type = "forbidden", .detail = "the Inbox stays"};
+        return jmap_refused("forbidden", "the Inbox stays");
     if (has_child(l, b))
-        return (struct jmap_set_error){.type = "mailboxHasChild"};
+        return jmap_refused("mailboxHasChild", NULL);
     /* What has \Deleted does not exist for JMAP. */
     if (!with_emails && b->exists > b->deleted)
-        return (struct jmap_set_error){.type = "mailboxHasEmail"};
+        return jmap_refused("mailboxHasEmail", NULL);
     enum error e = store_mailbox_delete(c->service->store, c->user->account.id, b->name);
-    return e == ERR_CONFLICT ? (struct jmap_set_error){.type = "mailboxHasChild"}
-           : e == OK         ? NO_ERROR
-                             : jmap_set_failed(c, e);
+    return e == ERR_CONFLICT ? jmap_refused("mailboxHasChild", NULL) : jmap_set_result(c, e);
 }
 
 /* --- The method --- */
@@ -298,7 +293,7 @@ static struct jmap_set_error remove_one(struct jmap_call *c, const struct mailbo
 static struct jmap_set_error with_list(struct jmap_call *c, const struct mailbox_list **l)
 {
     enum error e = store_mailboxes(c->service->store, c->user->account.id, l);
-    return e == OK ? NO_ERROR : jmap_set_failed(c, e);
+    return jmap_set_result(c, e);
 }
 
 static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
@@ -320,7 +315,7 @@ static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t
     if (e.type != NULL)
         return e;
     const struct mailbox *b = mailbox_of_id(l, id);
-    e = b != NULL ? change(c, l, b, patch) : (struct jmap_set_error){.type = "notFound"};
+    e = b != NULL ? change(c, l, b, patch) : jmap_refused("notFound", NULL);
     store_mailboxes_unref(l);
     return e;
 }
@@ -332,7 +327,7 @@ static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
     if (e.type != NULL)
         return e;
     const struct mailbox *b = mailbox_of_id(l, id);
-    e = b != NULL ? remove_one(c, l, b) : (struct jmap_set_error){.type = "notFound"};
+    e = b != NULL ? remove_one(c, l, b) : jmap_refused("notFound", NULL);
     store_mailboxes_unref(l);
     return e;
 }

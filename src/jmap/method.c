@@ -77,16 +77,20 @@ void jmap_answer(struct jmap_call *c)
     jw_str(c->out, mine);
 }
 
+bool jmap_is_among(const char *const *list, const char *name)
+{
+    while (*list != NULL && strcmp(*list, name) != 0)
+        list++;
+    return *list != NULL;
+}
+
 bool jmap_only(struct jmap_call *c, const char *const *known)
 {
     const char *name;
     json_t *v;
     json_object_foreach(c->args, name, v)
     {
-        size_t i = 0;
-        while (known[i] != NULL && strcmp(known[i], name) != 0)
-            i++;
-        if (known[i] == NULL && strcmp(name, "accountId") != 0)
+        if (!jmap_is_among(known, name) && strcmp(name, "accountId") != 0)
             return refuse(c, strlen(name) < 64 ? name : "an argument", "is not known");
     }
     return true;

@@ -42,6 +42,7 @@ void jmap_fail_error(struct jmap_call *c, enum error e);
 
 /* accountId: must be this user's (accountNotFound). Every method begins with it. */
 bool jmap_account(struct jmap_call *c);
+bool jmap_is_among(const char *const *list, const char *name); /* NULL-ended */
 /* Refuses arguments that are not in the NULL-ended list. */
 bool jmap_only(struct jmap_call *c, const char *const *known);
 bool jmap_arg_bool(struct jmap_call *c, const char *name, bool *v); /* absent or null: unchanged */
@@ -102,11 +103,19 @@ struct jmap_set_error {
     struct slice invalid_recipient; /* of "invalidRecipients", or empty */
 };
 extern const char JMAP_LATER[];
+extern const struct jmap_set_error JMAP_DONE; /* no error */
+/* One without properties; both are static, or in the call's arena. */
+struct jmap_set_error jmap_refused(const char *type, const char *detail);
 /* invalidProperties of one property, whose name lives as long as the call. */
 struct jmap_set_error jmap_bad_property(struct jmap_call *c, const char *property,
                                         const char *detail);
-/* notFound, overQuota, forbidden, or (logged) serverFail. */
-struct jmap_set_error jmap_set_failed(struct jmap_call *c, enum error e);
+/* A property that is a string of at most `most` bytes, or null, which is the empty one. *out lives
+ * as long as `v`. */
+struct jmap_set_error jmap_read_text(struct jmap_call *c, const char *property, const json_t *v,
+                                     size_t most, struct slice *out);
+/* What became of a change: JMAP_DONE, notFound, overQuota, forbidden, rateLimit (not just now), or
+ * (logged) serverFail. */
+struct jmap_set_error jmap_set_result(struct jmap_call *c, enum error e);
 struct jmap_set {
     /* Writes the members of the created object that the client does not know (id too). */
     struct jmap_set_error (*create)(struct jmap_call *c, struct slice creation_id, json_t *object,

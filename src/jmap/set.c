@@ -3,6 +3,7 @@
 #include "jmap/request.h"
 
 const char JMAP_LATER[] = "later";
+const struct jmap_set_error JMAP_DONE = {.type = NULL};
 
 /* --- Patches --- */
 
@@ -95,10 +96,15 @@ bool jmap_patch_apply(json_t *object, json_t *patch)
 
 /* --- /set --- */
 
+struct jmap_set_error jmap_refused(const char *type, const char *detail)
+{
+    return (struct jmap_set_error){.type = type, .detail = detail};
+}
+
 struct jmap_set_error jmap_bad_property(struct jmap_call *c, const char *property,
                                         const char *detail)
 {
-    struct jmap_set_error e = {"invalidProperties", detail, NULL, SLICE_NONE};
+    struct jmap_set_error e = jmap_refused("invalidProperties", detail);
     const char **list = arena_array(c->arena, 2, sizeof *list);
     if (list != NULL)
         list[0] = property;
@@ -106,20 +112,38 @@ struct jmap_set_error jmap_bad_property(struct jmap_call *c, const char *propert
     return e;
 }
 
-struct jmap_set_error jmap_set_failed(struct jmap_call *c, enum error e)
+struct jmap_set_error jmap_read_text(struct jmap_call *c, const char *property, const json_t *v,
+                                     size_t most, struct slice *out)
 {
-    struct jmap_set_error out = {"serverFail", NULL, NULL, SLICE_NONE};
-    if (e == ERR_NOTFOUND)
-        out.type = "notFound";
-    else if (e == ERR_QUOTA || e == ERR_LIMIT)
-        out.type = "overQuota";
-    else if (e == ERR_AUTH)
-        out.type = "forbidden";
-    else if (e == ERR_FULL)
-        out.detail = "the server's disk is full";
-    else
+    *out = SLICE("");
+    if (json_is_null(v))
+        return JMAP_DONE;
+    if (!json_is_string(v))
+        return jmap_bad_property(c, property, "a string, or null");
+    *out = jmap_string(v);
+    return out->n <= most ? JMAP_DONE : jmap_refused("tooLarge", property);
+}
+
+struct jmap_set_error jmap_set_result(struct jmap_call *c, enum error e)
+{
+    switch (e) {
+    case OK:
+        return JMAP_DONE;
+    case ERR_NOTFOUND:
+        return jmap_refused("notFound", NULL);
+    case ERR_QUOTA:
+    case ERR_LIMIT:
+        return jmap_refused("overQuota", NULL);
+    case ERR_AUTH:
+        return jmap_refused("forbidden", NULL);
+    case ERR_AGAIN:
+    case ERR_CLOSED:
+    case ERR_TIMEOUT:
+        return jmap_refused("rateLimit", "try again");
+    default:
         log_error("jmap.failed", log_text("method", c->name), log_text("error", error_name(e)));
-    return out;
+        return jmap_refused("serverFail", e == ERR_FULL ? "the server's disk is full" : NULL);
+    }
 }
 
 struct refusal {
@@ -260,10 +284,9 @@ static struct jmap_set_error create_one(struct run *r, struct slice id, json_t *
 {
     struct json_writer *w = r->c->out;
     struct jmap_mark before = jmap_mark(w);
-    struct jmap_set_error e = {"forbidden", NULL, NULL, SLICE_NONE};
+    struct jmap_set_error e = jmap_refused("forbidden", NULL);
     if (!is_id(id))
-        e = (struct jmap_set_error){"invalidProperties", "not a good creation id", NULL,
-                                    SLICE_NONE};
+        e = jmap_refused("invalidProperties", "not a good creation id");
     else if (r->set->create != NULL) {
         jw_key_text(w, id);
         jw_object(w);
@@ -312,8 +335,7 @@ static void create_all(struct run *r)
     size_t i = 0;
     json_object_foreach(r->create, id, object) if (done != NULL && !done[i++])
         refused(&r->not_created, slice_str(id),
-                (struct jmap_set_error){"invalidProperties", "it refers to what was not created",
-                                        NULL, SLICE_NONE});
+                jmap_refused("invalidProperties", "it refers to what was not created"));
     jw_end(w);
     r->changes += made;
     if (made == 0) {
@@ -355,7 +377,7 @@ static void update_all(struct run *r)
     json_object_foreach(r->update, name, patch)
     {
         struct slice id = jmap_id_resolve(r->c, slice_str(name));
-        struct jmap_set_error e = {"forbidden", NULL, NULL, SLICE_NONE};
+        struct jmap_set_error e = jmap_refused("forbidden", NULL);
         if (id.p == NULL)
             e.type = "notFound";
         else if (json_object_getn(doomed, (const char *)id.p, id.n) != NULL)
@@ -394,7 +416,7 @@ static void destroy_all(struct run *r)
     json_array_foreach(r->destroy, i, v)
     {
         struct slice name = jmap_string(v), id = jmap_id_resolve(r->c, name);
-        struct jmap_set_error e = {"forbidden", NULL, NULL, SLICE_NONE};
+        struct jmap_set_error e = jmap_refused("forbidden", NULL);
         if (!set_add(seen, id.p != NULL ? id : name))
             continue;
         if (id.p == NULL)

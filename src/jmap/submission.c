@@ -267,10 +267,7 @@ static bool good_filter(struct jmap_call *c, json_t *filter)
     json_t *v;
     json_object_foreach(filter, name, v)
     {
-        size_t i = 0;
-        while (known[i] && strcmp(known[i], name) != 0)
-            i++;
-        if (!known[i]) {
+        if (!jmap_is_among(known, name)) {
             jmap_fail(c, "unsupportedFilter", NULL);
             return false;
         }

@@ -9,29 +9,10 @@
 #include "message/write.h"
 #include "smtp/submit.h"
 
-static const struct jmap_set_error done = {.type = NULL};
-
-static struct jmap_set_error wrong(struct jmap_call *c, const char *property, const char *why)
+static struct jmap_set_error store_result(struct jmap_call *c, enum error e)
 {
-    const char **list = arena_array(c->arena, 2, sizeof *list);
-    if (list)
-        list[0] = property;
-    return (struct jmap_set_error){.type = "invalidProperties", .detail = why, .properties = list};
-}
-
-static struct jmap_set_error refuse(const char *type)
-{
-    return (struct jmap_set_error){.type = type};
-}
-
-static struct jmap_set_error store_error(enum error e)
-{
-    if (e == ERR_LIMIT)
-        return (struct jmap_set_error){.type = "overQuota", .detail = "too many wait to be sent"};
-    if (e == ERR_NOTFOUND)
-        return refuse("notFound");
-    return (struct jmap_set_error){.type = "serverFail",
-                                   .detail = e == ERR_FULL ? "the server's disk is full" : NULL};
+    return e == ERR_LIMIT ? jmap_refused("overQuota", "too many wait to be sent")
+                          : jmap_set_result(c, e);
 }
 
 /* --- The envelope --- */
@@ -66,24 +47,24 @@ static struct jmap_set_error check_envelope(struct jmap_call *c, json_t *envelop
     size_t i;
     if (!json_is_object(from) || !json_is_string(json_object_get(from, "email")) ||
         !json_is_array(to))
-        return wrong(c, "envelope", "mailFrom and rcptTo must be addresses");
+        return jmap_bad_property(c, "envelope", "mailFrom and rcptTo must be addresses");
     if (!good_parameters(from, of_mail))
-        return wrong(c, "envelope", "a parameter of mailFrom is not known");
+        return jmap_bad_property(c, "envelope", "a parameter of mailFrom is not known");
     if (json_array_size(to) == 0)
-        return refuse("noRecipients");
+        return jmap_refused("noRecipients", NULL);
     if (json_array_size(to) > LIMIT_SMTP_RECIPIENTS)
-        return refuse("tooManyRecipients");
+        return jmap_refused("tooManyRecipients", NULL);
     json_array_foreach(to, i, one)
     {
         struct mailbox_address parts;
         struct slice address = jmap_string(json_object_get(one, "email"));
         if (!good_parameters(one, of_rcpt))
-            return wrong(c, "envelope", "a parameter of rcptTo is not known");
+            return jmap_bad_property(c, "envelope", "a parameter of rcptTo is not known");
         if (!address.p || mailbox_parse(c->arena, address, true, &parts) || parts.domain.n == 0)
             return (struct jmap_set_error){.type = "invalidRecipients",
                                            .invalid_recipient = address};
     }
-    return done;
+    return JMAP_DONE;
 }
 
 static bool has_recipient(json_t *list, struct slice address)
@@ -134,15 +115,15 @@ static struct jmap_set_error read_hold(struct jmap_call *c, json_t *envelope, in
     uint64_t seconds = 0;
     *send_at = now;
     if (until.p && hold.p)
-        return wrong(c, "envelope", "give HOLDUNTIL or HOLDFOR");
+        return jmap_bad_property(c, "envelope", "give HOLDUNTIL or HOLDFOR");
     if (until.p && !jmap_utc_date(until, send_at))
-        return wrong(c, "envelope", "HOLDUNTIL must be a UTCDate");
+        return jmap_bad_property(c, "envelope", "HOLDUNTIL must be a UTCDate");
     if (hold.p && parse_u64(hold, LIMIT_SUBMISSION_DELAY, &seconds))
-        return wrong(c, "envelope", "HOLDFOR must be seconds, at most a year");
+        return jmap_bad_property(c, "envelope", "HOLDFOR must be seconds, at most a year");
     *send_at += (int64_t)seconds;
     if (*send_at > now + LIMIT_SUBMISSION_DELAY)
-        return wrong(c, "envelope", "it may be held for at most a year");
-    return done;
+        return jmap_bad_property(c, "envelope", "it may be held for at most a year");
+    return JMAP_DONE;
 }
 
 /* --- create --- */
@@ -168,16 +149,17 @@ static struct jmap_set_error find_parts(struct jmap_call *c, json_t *object, str
     email = email.p ? jmap_id_resolve(c, email) : email;
     if (!v || !email.p || jmap_id_parse(email, 'M', &m->email) ||
         !email_group_find(v, m->email, &g))
-        return wrong(c, "emailId", "there is no such email");
+        return jmap_bad_property(c, "emailId", "there is no such email");
     m->message = *email_group_copy(&g);
     identity = identity.p ? jmap_id_resolve(c, identity) : identity;
     if (!identity.p || jmap_id_parse(identity, 'I', &number) ||
         directory_identities(c->service->directory, c->user->account.id, c->arena, &list, &n))
-        return wrong(c, "identityId", "there is no such identity");
+        return jmap_bad_property(c, "identityId", "there is no such identity");
     for (size_t i = 0; i < n; i++)
         if (list[i].id == number)
             m->identity = &list[i];
-    return m->identity ? done : wrong(c, "identityId", "there is no such identity");
+    return m->identity ? JMAP_DONE
+                       : jmap_bad_property(c, "identityId", "there is no such identity");
 }
 
 /* Refused before it is kept, so that the client hears of it at once: also of what is sent later. */
@@ -190,26 +172,25 @@ static struct jmap_set_error may_send(struct jmap_call *c, const struct making *
         break;
     case REPLY_NO_SEND:
     case REPLY_REVOKED:
-        return (struct jmap_set_error){.type = "forbiddenToSend",
-                                       .detail = "this account may not send"};
+        return jmap_refused("forbiddenToSend", "this account may not send");
     case REPLY_TEMPORARY:
-        return refuse("serverFail");
+        return jmap_refused("serverFail", NULL);
     default:
-        return refuse("forbiddenMailFrom");
+        return jmap_refused("forbiddenMailFrom", NULL);
     }
     struct header_field from;
     struct address *address;
     struct slice header = slice_sub(m->body.raw, 0, header_length(m->body.raw));
     if (!header_find(header, SLICE("From"), &from) ||
         address_list(c->arena, header_unfold(c->arena, from.value), &address))
-        return (struct jmap_set_error){.type = "invalidEmail", .detail = "it has no From"};
+        return jmap_refused("invalidEmail", "it has no From");
     for (; address; address = address->next) {
         struct slice s = arena_printf(c->arena, "%.*s@%.*s", SLICE_FMT(address->mailbox),
                                       SLICE_FMT(address->host));
         if (!submit_may_send_as(c->service->submission, &c->user->account, s))
-            return refuse("forbiddenFrom");
+            return jmap_refused("forbiddenFrom", NULL);
     }
-    return done;
+    return JMAP_DONE;
 }
 
 static enum error keep(struct jmap_call *c, const struct making *m, uint64_t *id)
@@ -234,11 +215,11 @@ static struct jmap_set_error send_now(struct jmap_call *c, uint64_t id)
     outbox_send(c->service, c->user->account.id, id, false);
     const struct submission *s = outbox_find(c->service, c->arena, c->user->account.id, id);
     if (!s || s->state != SUBMISSION_FAILED)
-        return done;
+        return JMAP_DONE;
     struct slice why = arena_printf(c->arena, "%.*s%c", SLICE_FMT(s->answer), 0);
     if (store_submission_remove(c->service->store, c->user->account.id, id))
-        return refuse("serverFail");
-    return (struct jmap_set_error){.type = "forbiddenToSend", .detail = (const char *)why.p};
+        return jmap_refused("serverFail", NULL);
+    return jmap_refused("forbiddenToSend", (const char *)why.p);
 }
 
 static struct jmap_set_error create_from(struct jmap_call *c, struct slice creation_id,
@@ -250,7 +231,7 @@ static struct jmap_set_error create_from(struct jmap_call *c, struct slice creat
     enum error e = store_body(c->service->store, c->user->account.id, m->message.mailbox,
                               m->message.uid, &m->body);
     if (e)
-        return store_error(e);
+        return store_result(c, e);
     m->envelope = given && !json_is_null(given) ? json_incref(given)
                                                 : make_envelope(c, m->body.raw, m->identity->email);
     struct jmap_set_error error = check_envelope(c, m->envelope);
@@ -262,14 +243,14 @@ static struct jmap_set_error create_from(struct jmap_call *c, struct slice creat
         return error;
     e = keep(c, m, &id);
     if (e)
-        return store_error(e);
+        return store_result(c, e);
     if (m->send_at <= now)
         error = send_now(c, id);
     if (error.type)
         return error;
     jmap_created(c, creation_id, 'S', id);
     submission_write_created(c, w, id);
-    return done;
+    return JMAP_DONE;
 }
 
 static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
@@ -281,11 +262,8 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
     json_t *v;
     json_object_foreach(object, name, v)
     {
-        size_t i = 0;
-        while (known[i] && strcmp(known[i], name) != 0)
-            i++;
-        if (!known[i])
-            return wrong(c, name, "this property cannot be set");
+        if (!jmap_is_among(known, name))
+            return jmap_bad_property(c, name, "this property cannot be set");
     }
     struct jmap_set_error e = find_parts(c, object, &m);
     if (!e.type)
@@ -303,22 +281,23 @@ static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t
     uint64_t number;
     struct slice status = jmap_string(json_object_get(patch, "undoStatus"));
     if (jmap_id_parse(id, 'S', &number))
-        return refuse("notFound");
+        return jmap_refused("notFound", NULL);
     if (json_object_size(patch) != 1 || !slice_eq(status, SLICE("canceled")))
-        return wrong(c, "undoStatus", "only undoStatus can be changed, to \"canceled\"");
+        return jmap_bad_property(c, "undoStatus",
+                                 "only undoStatus can be changed, to \"canceled\"");
     enum error e = outbox_cancel(c->service, c->user->account.id, number);
-    return e == ERR_CONFLICT ? refuse("cannotUnsend") : e ? store_error(e) : done;
+    return e == ERR_CONFLICT ? jmap_refused("cannotUnsend", NULL) : store_result(c, e);
 }
 
 static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
 {
     uint64_t number;
     if (jmap_id_parse(id, 'S', &number))
-        return refuse("notFound");
+        return jmap_refused("notFound", NULL);
     enum error e = store_submission_remove(c->service->store, c->user->account.id, number);
     if (e == ERR_CONFLICT)
-        return (struct jmap_set_error){.type = "forbidden", .detail = "it waits to be sent"};
-    return e ? store_error(e) : done;
+        return jmap_refused("forbidden", "it waits to be sent");
+    return store_result(c, e);
 }
 
 /* --- What follows --- */

@@ -3,8 +3,6 @@
 #include "jmap/changes.h"
 #include "jmap/methods.h"
 
-static const struct jmap_set_error NO_ERROR = {NULL, NULL, NULL, SLICE_INIT("")};
-
 static const char *const names[] = {
     "id", "isEnabled", "fromDate", "toDate", "subject", "textBody", "htmlBody", NULL,
 };
@@ -109,27 +107,15 @@ static struct jmap_set_error read_date(struct jmap_call *c, const char *key, con
 {
     *out = 0;
     if (json_is_null(v))
-        return NO_ERROR;
+        return JMAP_DONE;
     return json_is_string(v) && jmap_utc_date(jmap_string(v), out)
-               ? NO_ERROR
+               ? JMAP_DONE
                : jmap_bad_property(c, key, "a date in UTC, or null");
-}
-
-static struct jmap_set_error read_text(struct jmap_call *c, const char *key, const json_t *v,
-                                       size_t most, struct slice *out)
-{
-    *out = SLICE("");
-    if (json_is_null(v))
-        return NO_ERROR;
-    if (!json_is_string(v))
-        return jmap_bad_property(c, key, "a string, or null");
-    *out = jmap_string(v);
-    return out->n <= most ? NO_ERROR : (struct jmap_set_error){.type = "tooLarge", .detail = key};
 }
 
 static struct jmap_set_error read_subject(struct jmap_call *c, const json_t *v, struct slice *out)
 {
-    struct jmap_set_error e = read_text(c, "subject", v, LIMIT_IDENTITY_NAME, out);
+    struct jmap_set_error e = jmap_read_text(c, "subject", v, LIMIT_IDENTITY_NAME, out);
     for (size_t i = 0; e.type == NULL && i < out->n; i++)
         if (out->p[i] < ' ' || out->p[i] == 0x7f)
             e = jmap_bad_property(c, "subject", "without control characters");
@@ -141,7 +127,7 @@ static struct jmap_set_error read_member(struct jmap_call *c, const char *key, c
 {
     if (strcmp(key, "isEnabled") == 0) {
         out->enabled = json_is_true(v);
-        return json_is_boolean(v) ? NO_ERROR : jmap_bad_property(c, key, "true or false");
+        return json_is_boolean(v) ? JMAP_DONE : jmap_bad_property(c, key, "true or false");
     }
     if (strcmp(key, "fromDate") == 0)
         return read_date(c, key, v, &out->from);
@@ -150,9 +136,9 @@ static struct jmap_set_error read_member(struct jmap_call *c, const char *key, c
     if (strcmp(key, "subject") == 0)
         return read_subject(c, v, &out->subject);
     if (strcmp(key, "textBody") == 0)
-        return read_text(c, key, v, LIMIT_SIGNATURE, &out->text);
+        return jmap_read_text(c, key, v, LIMIT_SIGNATURE, &out->text);
     if (strcmp(key, "htmlBody") == 0)
-        return read_text(c, key, v, LIMIT_SIGNATURE, &out->html);
+        return jmap_read_text(c, key, v, LIMIT_SIGNATURE, &out->html);
     return jmap_bad_property(c, key, "not a property that can be set");
 }
 
@@ -164,10 +150,10 @@ static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t
     const char *key;
     json_t *value;
     if (!is_singleton(id))
-        return (struct jmap_set_error){.type = "notFound"};
+        return jmap_refused("notFound", NULL);
     enum error e = directory_vacation(d, account, c->arena, &v);
     if (e != OK)
-        return jmap_set_failed(c, e);
+        return jmap_set_result(c, e);
     json_object_foreach(patch, key, value)
     {
         struct jmap_set_error bad = read_member(c, key, value, &v);
@@ -175,18 +161,18 @@ static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t
             return bad;
     }
     e = directory_vacation_set(d, account, &v);
-    return e == OK ? NO_ERROR : jmap_set_failed(c, e);
+    return jmap_set_result(c, e);
 }
 
 static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
                                     struct json_writer *created)
 {
-    return (struct jmap_set_error){.type = "singleton"};
+    return jmap_refused("singleton", NULL);
 }
 
 static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
 {
-    return (struct jmap_set_error){.type = is_singleton(id) ? "singleton" : "notFound"};
+    return jmap_refused(is_singleton(id) ? "singleton" : "notFound", NULL);
 }
 
 static void new_state(struct jmap_call *c, struct json_writer *w)
