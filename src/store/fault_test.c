@@ -442,7 +442,7 @@ static void test_gone_bounded(void **state)
     kit_execute(k,
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)"
                 " INSERT INTO mailbox SELECT 100000 + i, 1, 100000 + i, 'x', 0, 0, 1, 1, 1, 0, 0,"
-                " 0, 0, 0, 4102444800 FROM n");
+                " 0, 0, 0, 4102444800, 1 FROM n");
     for (int i = 0; i < 3; i++) {
         assert_int_equal(store_mailbox_create(k->s, 1, SLICE("new"), USE_NONE, &id), OK);
         assert_int_equal(store_mailbox_delete(k->s, 1, SLICE("new")), OK);

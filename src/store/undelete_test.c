@@ -311,7 +311,7 @@ static void test_no_room(void **state)
     /* No mailbox can be made any more. */
     kit_execute(k, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9994)"
                    " INSERT INTO mailbox SELECT 100000 + i, 1, 100000 + i, 'n' || i, 0, 0, 1, 1, 1,"
-                   " 0, 0, 0, 0, 0, 0 FROM n");
+                   " 0, 0, 0, 0, 0, 0, 1 FROM n");
     kit_reopen(k);
     assert_int_equal(store_undelete(k->s, 1, both, 3, 20000, &n), OK);
     assert_int_equal(n, 2);
