@@ -121,6 +121,17 @@ step('archive, undo, and the figures follow', async () => {
   await done();
 });
 
+step('unread only, and all again', async () => {
+  await fresh();
+  const all = await page.locator('.list-count').innerText();
+  await page.getByLabel('Nur ungelesene zeigen').click();
+  await until(async () => (await page.locator('.list-count').innerText()) !== all, 'fewer');
+  await until(async () => (await page.locator('.row').count()) === (await page.locator('.row.unread').count()), 'unread ones');
+  await page.getByLabel('Alle zeigen').click();
+  await until(async () => (await page.locator('.list-count').innerText()) === all, 'all');
+  await done();
+});
+
 step('keyboard: j k x s e z # ! / ? g+i', async () => {
   await fresh();
   await page.keyboard.press('j');

@@ -1,6 +1,7 @@
 // Short messages at the foot of the page, read out by screen readers; most offer to undo.
 
 import { signal } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/index.ts';
 import { Button, IconButton } from './button.tsx';
 import { Icon } from './icon.tsx';
@@ -61,26 +62,37 @@ export function undoLast(): boolean {
 }
 
 export function Toasts() {
+  const box = useRef<HTMLDivElement>(null);
+  const all = toasts.value;
+  // A popover, opened anew each time: it lies over a dialog that was opened before.
+  useLayoutEffect(() => {
+    const el = box.current!;
+    if (el.matches(':popover-open')) el.hidePopover();
+    if (all.length) el.showPopover();
+  }, [all]);
   return (
-    <div class="toasts" role="region" aria-label={t('toasts')} aria-live="polite">
-      {toasts.value.map((x) => (
-        <div key={x.id} class={`toast toast-${x.kind}`} role={x.kind === 'error' ? 'alert' : 'status'}>
-          {x.kind === 'error' && <Icon name="warning" />}
-          <span class="toast-text">{x.text}</span>
-          {x.action && (
-            <Button
-              kind="quiet"
-              onClick={() => {
-                remove(x.id);
-                x.action!.run();
-              }}
-            >
-              {x.action.label}
-            </Button>
-          )}
-          <IconButton icon="close" label={t('close')} onClick={() => close(x.id)} />
-        </div>
-      ))}
-    </div>
+    <>
+      <div class="unseen" role="status" aria-live="polite">{all.at(-1)?.text}</div>
+      <div ref={box} class="toasts" popover="manual" role="region" aria-label={t('toasts')}>
+        {all.map((x) => (
+          <div key={x.id} class={`toast toast-${x.kind}`}>
+            {x.kind === 'error' && <Icon name="warning" />}
+            <span class="toast-text">{x.text}</span>
+            {x.action && (
+              <Button
+                kind="quiet"
+                onClick={() => {
+                  remove(x.id);
+                  x.action!.run();
+                }}
+              >
+                {x.action.label}
+              </Button>
+            )}
+            <IconButton icon="close" label={t('close')} onClick={() => close(x.id)} />
+          </div>
+        ))}
+      </div>
+    </>
   );
 }

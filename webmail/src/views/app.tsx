@@ -8,7 +8,7 @@ import { Questions } from '../ui/dialog.tsx';
 import { Toasts } from '../ui/toast.tsx';
 import { Help } from './help.tsx';
 import { Login } from './login.tsx';
-import { Shell } from './shell.tsx';
+import { loadReader, Shell } from './shell.tsx';
 
 export function App() {
   const Composers = ComposersView.value;
@@ -17,7 +17,7 @@ export function App() {
   const asleep = auth.value === 'out' && ended.value;
   const inside = auth.value === 'in' || asleep;
   useEffect(() => {
-    if (auth.value === 'out') document.title = 'Depesche';
+    if (auth.value === 'out') loadReader();
   }, [auth.value]);
   return (
     <>

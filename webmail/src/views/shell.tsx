@@ -28,9 +28,10 @@ import { focusSearch, SearchField } from './search.tsx';
 
 export const drawer = signal(false);
 
-// The reading pane is no part of the first list: it comes while that is asked for.
+// The reading pane is no part of the first list: it comes while somebody types a password, or while
+// the list is asked for.
 const Reader = signal<ComponentType | null>(null);
-function loadReader(): void {
+export function loadReader(): void {
   if (!Reader.value) import('./reader.tsx').then((m) => (Reader.value = m.Reader), reportError);
 }
 
