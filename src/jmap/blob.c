@@ -111,14 +111,21 @@ static enum error open_message(const struct jmap_service *s, const struct jmap_u
     return e;
 }
 
+static enum error read_rest(struct jmap_blob *b, struct buf *out)
+{
+    enum error e = OK;
+    while (!e && b->at < b->size)
+        e = jmap_blob_read(b, SIZE_MAX, out);
+    return e;
+}
+
 /* Takes the part's content in the place of the whole. */
 static enum error take_part(struct jmap_blob *b, int64_t number)
 {
     struct buf whole = BUF_INIT(BLOB_MOST), part = BUF_INIT(BLOB_MOST);
     enum error e = OK;
     if (b->fd >= 0) {
-        while (!e && b->at < b->size)
-            e = jmap_blob_read(b, LIMIT_READ_CHUNK, &whole);
+        e = read_rest(b, &whole);
         b->bytes = buf_slice(&whole);
     }
     if (!e)
@@ -157,6 +164,17 @@ enum error jmap_blob_open(const struct jmap_service *s, const struct jmap_user *
     }
     *out = b;
     return OK;
+}
+
+enum error jmap_blob_bytes(struct jmap_call *c, struct slice id, struct buf *out)
+{
+    struct jmap_blob *b;
+    enum error e = jmap_blob_open(c->service, c->user, jmap_id_resolve(c, id), &b);
+    if (e)
+        return e;
+    e = b->size > out->limit - out->n ? ERR_LIMIT : read_rest(b, out);
+    jmap_blob_close(b);
+    return e;
 }
 
 uint64_t jmap_blob_size(const struct jmap_blob *b)

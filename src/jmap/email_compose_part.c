@@ -124,21 +124,9 @@ static void put_value(struct compose *x, json_t *part, struct slice id)
     write_text_body(s, x->out);
 }
 
-static enum error read_blob(struct compose *x, struct slice id, struct buf *out)
-{
-    struct jmap_blob *b;
-    enum error e = jmap_blob_open(x->c->service, x->c->user, id, &b);
-    if (e)
-        return e;
-    while (!e && out->n < jmap_blob_size(b))
-        e = jmap_blob_read(b, 256 * 1024, out);
-    jmap_blob_close(b);
-    return e;
-}
-
 static void put_blob(struct compose *x, json_t *part, struct slice id)
 {
-    struct slice type = text(x, part, "type"), real = jmap_id_resolve(x->c, id);
+    struct slice type = text(x, part, "type");
     autobuf bytes = BUF_INIT(x->out->limit);
     if (type.n == 0)
         type = SLICE("application/octet-stream");
@@ -146,7 +134,7 @@ static void put_blob(struct compose *x, json_t *part, struct slice id)
         invalid(x, "type", "must be a media type, and of a blob no multipart");
         return;
     }
-    enum error e = real.p ? read_blob(x, real, &bytes) : ERR_NOTFOUND;
+    enum error e = jmap_blob_bytes(x->c, id, &bytes);
     if (e && !x->failed) {
         x->failed = true;
         x->error =

@@ -7,17 +7,10 @@
 static struct jmap_set_error read_blob(struct jmap_call *c, json_t *object, struct buf *out)
 {
     struct slice given = jmap_string(json_object_get(object, "blobId"));
-    struct slice id = given.p ? jmap_id_resolve(c, given) : SLICE_NONE;
-    struct jmap_blob *b;
     autobuf bytes = BUF_INIT(c->service->message_size);
-    enum error e = id.p ? jmap_blob_open(c->service, c->user, id, &b) : ERR_NOTFOUND;
+    enum error e = jmap_blob_bytes(c, given, &bytes);
     if (e == ERR_NOTFOUND)
         return (struct jmap_set_error){.type = "blobNotFound", .not_found = given};
-    if (e)
-        return email_set_result(c, e);
-    while (!e && bytes.n < jmap_blob_size(b))
-        e = jmap_blob_read(b, 256 * 1024, &bytes);
-    jmap_blob_close(b);
     if (e == ERR_LIMIT)
         return jmap_refused("tooLarge", NULL);
     if (e)
@@ -55,8 +48,7 @@ static struct jmap_set_error create(struct jmap_call *c, struct slice creation_i
 static void import(struct jmap_call *c)
 {
     static const char *const known[] = {"ifInState", "emails", NULL};
-    static const struct jmap_set set = {.create = create, .state = email_write_state};
-    char state[JMAP_STATE_TEXT];
+    static const struct jmap_set set = {.create = create};
     json_t *emails = json_object_get(c->args, "emails");
     if (!jmap_account(c) || !jmap_only(c, known))
         return;
@@ -64,15 +56,8 @@ static void import(struct jmap_call *c)
         jmap_fail(c, "invalidArguments", "emails: must be an object");
         return;
     }
-    struct view *v = jmap_view(c);
-    if (!v)
-        return;
-    struct view_state s = view_state(v);
-    jmap_state_print(&s, state);
-    if (!jmap_in_state(c, slice_str(state)))
-        return;
     json_object_set(c->args, "create", emails);
-    jmap_set_run(c, &set, slice_str(state));
+    jmap_set_run_view(c, &set);
 }
 
 const struct jmap_method jmap_email_import_methods[] = {

@@ -6,8 +6,6 @@
 #include "base/limits.h"
 #include "message/summary.h"
 
-enum { PIECE = 256 * 1024 };
-
 struct parsing {
     struct jmap_call *c;
     struct email_wants wants;
@@ -15,22 +13,6 @@ struct parsing {
     size_t n_missing, n_unparsable;
     struct arena mail; /* of one message */
 };
-
-static enum error read_blob(struct jmap_call *c, struct slice id, struct buf *out)
-{
-    struct jmap_blob *b;
-    enum error e = jmap_blob_open(c->service, c->user, id, &b);
-    if (e != OK)
-        return e;
-    if (jmap_blob_size(b) > out->limit)
-        e = ERR_LIMIT;
-    for (size_t before = SIZE_MAX; e == OK && out->n != before;) {
-        before = out->n;
-        e = jmap_blob_read(b, PIECE, out);
-    }
-    jmap_blob_close(b);
-    return e;
-}
 
 /* A message begins with a header field; anything else is none. */
 static bool is_message(struct slice raw)
@@ -74,7 +56,7 @@ static enum error write_parsed(struct parsing *p, struct slice id, struct slice 
 static enum error parse_one(struct parsing *p, struct slice id)
 {
     autobuf raw = BUF_INIT(LIMIT_MESSAGE_SIZE);
-    enum error e = read_blob(p->c, id, &raw);
+    enum error e = jmap_blob_bytes(p->c, id, &raw);
     if (e == ERR_NOTFOUND) {
         p->missing[p->n_missing++] = id;
         return OK;

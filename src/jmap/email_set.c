@@ -53,8 +53,8 @@ static json_t *present(struct jmap_call *c, const struct email_group *g)
     }
     for (size_t i = 0; i < g->n; i++)
         if (email_copy_visible(&g->copy[i])) {
-            char id[24];
-            snprintf(id, sizeof id, "B%u", g->copy[i].mailbox);
+            char id[JMAP_ID_TEXT];
+            jmap_id_print('B', g->copy[i].mailbox, id);
             json_object_set_new(places, id, json_true());
         }
     json_object_set_new(o, "mailboxIds", places);
@@ -119,7 +119,7 @@ static bool touches(json_t *patch, const char *property)
 static struct jmap_set_error apply(struct jmap_call *c, const struct email_group *g, json_t *object,
                                    json_t *patch)
 {
-    struct email_keywords keywords;
+    struct email_keywords keywords = {.list = {0}};
     struct email_places places;
     bool change_keywords = touches(patch, "keywords"), change_places = touches(patch, "mailboxIds");
     struct jmap_set_error e = JMAP_DONE;
@@ -127,6 +127,7 @@ static struct jmap_set_error apply(struct jmap_call *c, const struct email_group
         return jmap_refused("invalidPatch", NULL);
     if (change_keywords)
         e = email_read_keywords(c, json_object_get(object, "keywords"), &keywords);
+    keywords.whole = json_object_get(patch, "keywords") != NULL;
     if (!e.type && change_places)
         e = email_read_places(c, json_object_get(object, "mailboxIds"), &places);
     if (e.type)
@@ -168,17 +169,9 @@ static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
 static void email_set(struct jmap_call *c)
 {
     static const char *const known[] = {"ifInState", "create", "update", "destroy", NULL};
-    static const struct jmap_set set = {create, update, destroy, email_write_state};
-    char state[JMAP_STATE_TEXT];
-    if (!jmap_account(c) || !jmap_only(c, known))
-        return;
-    struct view *v = jmap_view(c);
-    if (!v)
-        return;
-    struct view_state s = view_state(v);
-    jmap_state_print(&s, state);
-    if (jmap_in_state(c, slice_str(state)))
-        jmap_set_run(c, &set, slice_str(state));
+    static const struct jmap_set set = {create, update, destroy, NULL};
+    if (jmap_account(c) && jmap_only(c, known))
+        jmap_set_run_view(c, &set);
 }
 
 /* Between accounts; here everybody has one. */
@@ -187,7 +180,7 @@ static void email_copy(struct jmap_call *c)
     if (!jmap_account(c))
         return;
     struct slice from = jmap_string(json_object_get(c->args, "fromAccountId"));
-    char mine[24];
+    char mine[JMAP_ID_TEXT];
     jmap_account_id(c->user, mine);
     if (from.p && !slice_eq(from, slice_str(mine)))
         jmap_fail(c, "fromAccountNotFound", NULL);

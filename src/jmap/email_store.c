@@ -103,17 +103,6 @@ struct jmap_set_error email_read_received(struct jmap_call *c, json_t *object, i
     return jmap_bad_property(c, "receivedAt", "must be a UTCDate");
 }
 
-void email_write_state(struct jmap_call *c, struct json_writer *w)
-{
-    struct view *v = jmap_view(c);
-    if (!v) { /* the call has failed: what is written here is not sent */
-        jw_null(w);
-        return;
-    }
-    struct view_state s = view_state(v);
-    jmap_state_write(w, &s);
-}
-
 /* --- Adding --- */
 
 static bool take_ids(void *arg, const struct store_row *row)
@@ -192,7 +181,7 @@ static enum error expunge(struct jmap_call *c, const struct view_message *m)
     return e ? e : store_expunge(c->service->store, c->user->account.id, m->mailbox, &one, 1);
 }
 
-/* The bits that the keywords have; 0 in *known when one has none yet. */
+/* The bits that the keywords have; false in *known when one has none yet. */
 static uint64_t bits_of(const struct keyword_table *t, const struct flag_list *list, bool *known)
 {
     uint64_t bits = list->system;
@@ -205,18 +194,85 @@ static uint64_t bits_of(const struct keyword_table *t, const struct flag_list *l
     return bits;
 }
 
+/* Do all copies have the same? */
+static bool agree(const struct email_group *g)
+{
+    bool visible;
+    uint64_t all = email_group_flags(g, &visible);
+    for (size_t i = 0; i < g->n; i++)
+        if (email_copy_visible(&g->copy[i]) && g->copy[i].flags != all)
+            return false;
+    return true;
+}
+
+static bool is_empty(const struct flag_list *l)
+{
+    return l->system == 0 && l->n == 0;
+}
+
+/* What a patch adds to the keywords that the email had when it was read, and what it takes away. */
+static bool find_difference(struct jmap_call *c, const struct keyword_table *t, uint64_t had,
+                            const struct flag_list *wanted, struct flag_list *more,
+                            struct flag_list *less)
+{
+    bool known;
+    uint64_t gone = had & ~bits_of(t, wanted, &known);
+    struct slice *add = arena_array(c->arena, wanted->n + 1, sizeof *add);
+    struct slice *remove = arena_array(c->arena, t->n + 1, sizeof *remove);
+    if (!add || !remove)
+        return false;
+    *more = (struct flag_list){.system = wanted->system & ~had, .keywords = add};
+    *less = (struct flag_list){.system = gone & ((UINT64_C(1) << FLAG_KEYWORD_SHIFT) - 1),
+                               .keywords = remove};
+    for (size_t i = 0; i < wanted->n; i++)
+        if (!(had & email_keyword_bit(t, wanted->keywords[i])))
+            add[more->n++] = wanted->keywords[i];
+    for (size_t k = 0; k < t->n; k++)
+        if (gone >> (FLAG_KEYWORD_SHIFT + k) & 1)
+            remove[less->n++] = arena_dup(c->arena, t->name[k]);
+    return true;
+}
+
+/* Only what the patch names: other clients may be changing other keywords just now. */
+static enum error patch_keywords(struct jmap_call *c, const struct email_group *g,
+                                 const struct keyword_table *t, const struct flag_list *wanted)
+{
+    struct flag_list more, less;
+    bool visible;
+    if (!find_difference(c, t, email_group_flags(g, &visible), wanted, &more, &less))
+        return ERR_AGAIN;
+    enum error e = OK;
+    for (size_t i = 0; !e && i < g->n; i++) {
+        if (!email_copy_visible(&g->copy[i]))
+            continue;
+        if (!is_empty(&more))
+            e = set_flags(c, &g->copy[i], FLAGS_ADD, &more);
+        if (!e && !is_empty(&less))
+            e = set_flags(c, &g->copy[i], FLAGS_REMOVE, &less);
+    }
+    return e;
+}
+
+static enum error set_keywords(struct jmap_call *c, const struct email_group *g,
+                               const struct keyword_table *t, const struct flag_list *wanted)
+{
+    bool known;
+    uint64_t bits = bits_of(t, wanted, &known);
+    enum error e = OK;
+    for (size_t i = 0; !e && i < g->n; i++)
+        if (email_copy_visible(&g->copy[i]) && (!known || g->copy[i].flags != bits))
+            e = set_flags(c, &g->copy[i], FLAGS_SET, wanted);
+    return e;
+}
+
 static enum error change_keywords(struct jmap_call *c, const struct email_group *g,
-                                  const struct flag_list *list)
+                                  const struct email_keywords *k)
 {
     const struct keyword_table *t;
-    bool known;
     enum error e = store_keywords(c->service->store, c->user->account.id, &t);
     if (e)
         return e;
-    uint64_t bits = bits_of(t, list, &known);
-    for (size_t i = 0; !e && i < g->n; i++)
-        if (email_copy_visible(&g->copy[i]) && (!known || g->copy[i].flags != bits))
-            e = set_flags(c, &g->copy[i], FLAGS_SET, list);
+    e = k->whole || !agree(g) ? set_keywords(c, g, t, &k->list) : patch_keywords(c, g, t, &k->list);
     store_keywords_unref(t);
     return e;
 }
@@ -282,7 +338,7 @@ struct jmap_set_error email_change(struct jmap_call *c, const struct email_group
                                    const struct email_keywords *keywords,
                                    const struct email_places *places)
 {
-    enum error e = keywords ? change_keywords(c, g, &keywords->list) : OK;
+    enum error e = keywords ? change_keywords(c, g, keywords) : OK;
     if (!e && places)
         e = change_places(c, g, places);
     jmap_view_again(c);

@@ -10,6 +10,7 @@
 struct email_keywords {
     struct flag_list list;
     struct slice *names; /* room of list.keywords */
+    bool whole;          /* said as a whole; else others may be changing other keywords just now */
 };
 /* Where it lies: {"B1": true, ...}. */
 struct email_places {
@@ -26,8 +27,6 @@ struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
 
 /* receivedAt; now when it is not there. */
 struct jmap_set_error email_read_received(struct jmap_call *c, json_t *object, int64_t *out);
-/* newState of a /set. */
-void email_write_state(struct jmap_call *c, struct json_writer *w);
 
 /* A message for the account: into the first mailbox, copied to the others. Fills email and thread.
  */

@@ -332,30 +332,13 @@ static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
     return e;
 }
 
-static void new_state(struct jmap_call *c, struct json_writer *w)
-{
-    jmap_view_again(c);
-    const struct view *v = jmap_view(c);
-    struct view_state state = v != NULL ? view_state(v) : (struct view_state){0};
-    jmap_state_write(w, &state);
-}
-
 void jmap_mailbox_set(struct jmap_call *c)
 {
     static const char *const known[] = {
         "ifInState", "create", "update", "destroy", "onDestroyRemoveEmails", NULL};
-    static const struct jmap_set set = {create, update, destroy, new_state};
-    char old[JMAP_STATE_TEXT];
+    static const struct jmap_set set = {create, update, destroy, NULL};
     bool with_emails = false;
-    if (!jmap_account(c) || !jmap_only(c, known) ||
-        !jmap_arg_bool(c, "onDestroyRemoveEmails", &with_emails))
-        return;
-    jmap_view_again(c); /* what others did since another call of this request looked */
-    const struct view *v = jmap_view(c);
-    if (v == NULL)
-        return;
-    struct view_state state = view_state(v);
-    jmap_state_print(&state, old);
-    if (jmap_in_state(c, slice_str(old)))
-        jmap_set_run(c, &set, slice_str(old));
+    if (jmap_account(c) && jmap_only(c, known) &&
+        jmap_arg_bool(c, "onDestroyRemoveEmails", &with_emails))
+        jmap_set_run_view(c, &set);
 }

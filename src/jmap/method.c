@@ -49,14 +49,19 @@ static json_t *argument(struct jmap_call *c, const char *name)
     return json_is_null(v) ? NULL : v;
 }
 
-void jmap_account_id(const struct jmap_user *u, char out[24])
+void jmap_id_print(char letter, uint64_t number, char out[JMAP_ID_TEXT])
 {
-    snprintf(out, 24, "A%llu", (unsigned long long)u->account.id);
+    snprintf(out, JMAP_ID_TEXT, "%c%llu", letter, (unsigned long long)number);
+}
+
+void jmap_account_id(const struct jmap_user *u, char out[JMAP_ID_TEXT])
+{
+    jmap_id_print('A', u->account.id, out);
 }
 
 bool jmap_account(struct jmap_call *c)
 {
-    char mine[24];
+    char mine[JMAP_ID_TEXT];
     jmap_account_id(c->user, mine);
     struct slice id = jmap_string(json_object_get(c->args, "accountId"));
     if (id.p == NULL)
@@ -70,7 +75,7 @@ bool jmap_account(struct jmap_call *c)
 
 void jmap_answer(struct jmap_call *c)
 {
-    char mine[24];
+    char mine[JMAP_ID_TEXT];
     jmap_account_id(c->user, mine);
     jw_object(c->out);
     jw_key(c->out, "accountId");
@@ -189,22 +194,17 @@ enum error jmap_id_parse(struct slice s, char letter, uint64_t *out)
     return number_parse(slice_from(s, 1), out);
 }
 
-static void id_print(char letter, uint64_t number, char out[24])
-{
-    snprintf(out, 24, "%c%llu", letter, (unsigned long long)number);
-}
-
 void jmap_id_write(struct json_writer *w, char letter, uint64_t number)
 {
-    char id[24];
-    id_print(letter, number, id);
+    char id[JMAP_ID_TEXT];
+    jmap_id_print(letter, number, id);
     jw_str(w, id);
 }
 
 void jmap_id_key(struct json_writer *w, char letter, uint64_t number)
 {
-    char id[24];
-    id_print(letter, number, id);
+    char id[JMAP_ID_TEXT];
+    jmap_id_print(letter, number, id);
     jw_key_text(w, slice_str(id));
 }
 
@@ -227,8 +227,8 @@ void jmap_created_id(struct jmap_call *c, struct slice creation_id, const char *
 
 void jmap_created(struct jmap_call *c, struct slice creation_id, char letter, uint64_t number)
 {
-    char id[24];
-    id_print(letter, number, id);
+    char id[JMAP_ID_TEXT];
+    jmap_id_print(letter, number, id);
     jmap_created_id(c, creation_id, id);
 }
 

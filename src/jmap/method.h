@@ -62,16 +62,22 @@ bool jmap_utc_date(struct slice s, int64_t *out);
 
 /* A letter and a decimal number without leading zeros; ERR_INPUT for all else. */
 must_use enum error jmap_id_parse(struct slice s, char letter, uint64_t *out);
+enum { JMAP_ID_TEXT = 24 };
+void jmap_id_print(char letter, uint64_t number, char out[JMAP_ID_TEXT]);
 void jmap_id_write(struct json_writer *w, char letter, uint64_t number);
 void jmap_id_key(struct json_writer *w, char letter, uint64_t number); /* as a member's name */
 /* The begin of every answer: an object with accountId. */
 void jmap_answer(struct jmap_call *c);
-void jmap_account_id(const struct jmap_user *u, char out[24]);
+void jmap_account_id(const struct jmap_user *u, char out[JMAP_ID_TEXT]);
 /* Creation ids of this request ("#k1"); the id an argument means: itself, or what was created under
  * that name in this request. p is NULL when there is none. */
 struct slice jmap_id_resolve(struct jmap_call *c, struct slice id);
 void jmap_created(struct jmap_call *c, struct slice creation_id, char letter, uint64_t number);
 void jmap_created_id(struct jmap_call *c, struct slice creation_id, const char *id);
+
+/* Appends all bytes of the blob that an argument names, by its id or creation id. ERR_NOTFOUND;
+ * ERR_LIMIT: they are more than `out` takes. */
+must_use enum error jmap_blob_bytes(struct jmap_call *c, struct slice id, struct buf *out);
 
 /* --- Standard /get, /changes, /set (RFC 8620 5) --- */
 
@@ -125,6 +131,9 @@ struct jmap_set {
     void (*state)(struct jmap_call *c, struct json_writer *w); /* writes newState as a string */
 };
 void jmap_set_run(struct jmap_call *c, const struct jmap_set *s, struct slice old_state);
+/* The same for types whose state is that of the view: ifInState and newState are seen to here,
+ * s->state is not used. */
+void jmap_set_run_view(struct jmap_call *c, const struct jmap_set *s);
 /* Applies a PatchObject (RFC 8620 5.3) to an object that has all its properties; a top-level null
  * removes the member, which then has its default. False: invalidPatch. */
 must_use bool jmap_patch_apply(json_t *object, json_t *patch);

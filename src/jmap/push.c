@@ -139,7 +139,7 @@ enum error jmap_push_begin(const struct jmap_service *s, const struct jmap_user 
 
 bool jmap_push_event(struct jmap_push *p, struct buf *out)
 {
-    char now[TYPES][JMAP_STATE_TEXT] = {{0}}, account[24];
+    char now[TYPES][JMAP_STATE_TEXT] = {{0}}, account[JMAP_ID_TEXT];
     unsigned changed = 0;
     struct json_writer w;
     if (states(p, now) != OK)

@@ -162,7 +162,7 @@ static void put_url(struct json_writer *w, const char *key, struct slice base, c
 static void write_members(const struct jmap_service *s, const struct jmap_user *u,
                           struct slice base, struct json_writer *w)
 {
-    char id[24];
+    char id[JMAP_ID_TEXT];
     jmap_account_id(u, id);
     jw_key(w, "capabilities");
     jw_object(w);

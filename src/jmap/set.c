@@ -459,3 +459,27 @@ void jmap_set_run(struct jmap_call *c, const struct jmap_set *s, struct slice ol
     if (c->failed != NULL && r.changes > 0)
         c->failed = "serverPartialFail";
 }
+
+static void write_view_state(struct jmap_call *c, struct json_writer *w)
+{
+    jmap_view_again(c);
+    const struct view *v = jmap_view(c);
+    /* Without one the call has failed: what is written here is not sent. */
+    struct view_state state = v != NULL ? view_state(v) : (struct view_state){0};
+    jmap_state_write(w, &state);
+}
+
+void jmap_set_run_view(struct jmap_call *c, const struct jmap_set *s)
+{
+    struct jmap_set set = *s;
+    char old[JMAP_STATE_TEXT];
+    jmap_view_again(c); /* what others did since another call of this request looked */
+    const struct view *v = jmap_view(c);
+    if (v == NULL)
+        return;
+    struct view_state state = view_state(v);
+    jmap_state_print(&state, old);
+    set.state = write_view_state;
+    if (jmap_in_state(c, slice_str(old)))
+        jmap_set_run(c, &set, slice_str(old));
+}

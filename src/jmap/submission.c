@@ -233,10 +233,10 @@ static bool is_listed(json_t *ids, char letter, uint64_t number)
 {
     json_t *v;
     size_t i;
-    char id[24];
+    char id[JMAP_ID_TEXT];
     if (!ids || json_is_null(ids))
         return true;
-    snprintf(id, sizeof id, "%c%llu", letter, (unsigned long long)number);
+    jmap_id_print(letter, number, id);
     json_array_foreach(ids, i, v) if (slice_eq(jmap_string(v), slice_str(id))) return true;
     return false;
 }

@@ -303,7 +303,7 @@ static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
 /* --- What follows --- */
 
 /* The email of a submission, by the submission's id or creation id. */
-static bool email_of(struct jmap_call *c, struct slice name, char out[24])
+static bool email_of(struct jmap_call *c, struct slice name, char out[JMAP_ID_TEXT])
 {
     uint64_t number;
     struct slice id = jmap_id_resolve(c, name);
@@ -311,7 +311,7 @@ static bool email_of(struct jmap_call *c, struct slice name, char out[24])
     if (id.p && jmap_id_parse(id, 'S', &number) == OK)
         s = outbox_find(c->service, c->arena, c->user->account.id, number);
     if (s)
-        snprintf(out, 24, "M%llu", (unsigned long long)s->email);
+        jmap_id_print('M', s->email, out);
     return s != NULL;
 }
 
@@ -324,7 +324,7 @@ static void follow(struct jmap_call *c)
     json_t *update_emails = json_object(), *destroy_emails = json_array();
     const char *name;
     size_t i;
-    char id[24], account[24];
+    char id[JMAP_ID_TEXT], account[JMAP_ID_TEXT];
     json_object_foreach(updates, name, v) if (json_is_object(v) && email_of(c, slice_str(name), id))
         json_object_set(update_emails, id, v);
     json_array_foreach(destroys, i, v) if (email_of(c, jmap_string(v), id))

@@ -19,7 +19,7 @@
 
 struct jmap_upload {
     char folder[PATH_MOST - 64], id[UPLOAD_ID + 1];
-    char account[24], type[128];
+    char account[JMAP_ID_TEXT], type[128];
     int fd;
     uint64_t n;
 };
