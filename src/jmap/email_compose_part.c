@@ -195,6 +195,10 @@ static void put_node(struct compose *x, const struct node *n)
         put_blob(x, n->part, blob);
     else
         invalid(x, "partId", "a part has a partId or a blobId");
+    if (x->out->failed && !x->failed) { /* the parts that follow need not be read */
+        x->failed = true;
+        x->error = (struct jmap_set_error){.type = "tooLarge"};
+    }
 }
 
 /* bodyStructure as the client gave it; its depth is that of the JSON. */

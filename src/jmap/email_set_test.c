@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <time.h>
 /* cmocka needs those above first. */
 #include <cmocka.h>
 
@@ -364,13 +365,33 @@ static void test_upload_limits(void **state)
     jmap_upload_drop(up[0]);
 }
 
+/* One long value in very many parts: what is too large is not all written first. */
+static void test_too_large(void **state)
+{
+    struct jmap_fixture *f = *state;
+    autobuf args = BUF_INIT(LIMIT_JMAP_REQUEST);
+    buf_lit(&args, "{'accountId': 'A1', 'create': {'k': {'mailboxIds': {'B2': true}, 'bodyValues':"
+                   " {'p': {'value': '");
+    for (int i = 0; i < 4000000; i++)
+        buf_byte(&args, 'x');
+    buf_lit(&args, "'}}, 'bodyStructure': {'type': 'multipart/mixed', 'subParts': [");
+    for (int i = 0; i < 900; i++)
+        buf_printf(&args, "%s{'partId': 'p', 'type': 'text/plain'}", i ? "," : "");
+    buf_lit(&args, "]}}}}");
+    buf_byte(&args, 0);
+    clock_t begun = clock();
+    jmap_expect_call(f, "Email/set", (const char *)args.p,
+                     "{'notCreated': {'k': {'type': 'tooLarge'}}, '...': 0}");
+    assert_true(clock() - begun < 5 * CLOCKS_PER_SEC);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        T(test_text),   T(test_structure),   T(test_refusals),
-        T(test_update), T(test_bad_updates), T(test_creation_ids),
-        T(test_import), T(test_blobs),       T(test_upload_limits),
+        T(test_text),          T(test_structure),    T(test_refusals), T(test_update),
+        T(test_bad_updates),   T(test_creation_ids), T(test_import),   T(test_blobs),
+        T(test_upload_limits), T(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
