@@ -376,6 +376,7 @@
 #define LIMIT_JMAP_BLOB_LEVELS    8            /* messages in messages that a blob id names */
 #define LIMIT_SUBMISSIONS_PENDING 1000         /* an account */
 #define LIMIT_SUBMISSION_DELAY    (366 * 86400) /* maxDelayedSend, seconds */
+#define LIMIT_SUBMISSION_RETRY    (2 * 86400)   /* seconds after its time that sending is tried */
 #define LIMIT_SUBMISSION_SECONDS  (30 * 86400)  /* settled ones are remembered */
 #define LIMIT_IDENTITIES_ACCOUNT  100
 #define LIMIT_IDENTITIES_GONE     1000 /* remembered of an account */

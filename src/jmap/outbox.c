@@ -12,7 +12,9 @@
 #include <stdatomic.h>
 
 #define DUE_MOST    64
-#define PAUSE_MS    30000 /* after something could not leave */
+#define AGAIN_MOST  16    /* in one turn, of those that could not leave */
+#define STUCK_MOST  10000 /* of them that are told apart from the rest */
+#define PAUSE_MS    30000 /* until they are tried again */
 #define FORGET_MS   (60 * 60 * 1000)
 #define ARENA_MOST  (16 * 1024 * 1024)
 #define ANSWER_MOST 300
@@ -183,26 +185,24 @@ static void settle(const struct jmap_service *s, uint64_t account, uint64_t id, 
     jmap_push_wake(account);
 }
 
-static atomic_int_fast64_t pause_until; /* clock_ms() */
-
-static void send_letter(const struct jmap_service *s, const struct account *from, uint64_t id,
-                        struct submit_letter *l, bool tell)
+/* Each of these: does it stay, to be tried again? */
+static bool send_letter(const struct jmap_service *s, const struct account *from,
+                        const struct submission *sub, struct submit_letter *l, bool tell)
 {
     char answer[ANSWER_MOST];
     enum smtp_reply r = smtp_submit(s->submission, l);
     print_answer(r, answer);
-    log_info("outbox.sent", log_text("user", from->address), log_u64("submission", id),
+    log_info("outbox.sent", log_text("user", from->address), log_u64("submission", sub->id),
              log_u64("recipients", l->n), log_text("answer", answer));
-    if (is_temporary(r)) {
-        atomic_store(&pause_until, clock_ms() + PAUSE_MS);
-        return;
-    }
+    if (is_temporary(r) && l->now < sub->send_at + LIMIT_SUBMISSION_RETRY)
+        return true;
     if (r != REPLY_NONE && tell)
         report(s, from, l, answer);
-    settle(s, from->id, id, r);
+    settle(s, from->id, sub->id, r);
+    return false;
 }
 
-static void send_found(const struct jmap_service *s, const struct submission *sub, uint64_t account,
+static bool send_found(const struct jmap_service *s, const struct submission *sub, uint64_t account,
                        struct arena *a, bool tell)
 {
     struct account from;
@@ -218,29 +218,34 @@ static void send_found(const struct jmap_service *s, const struct submission *su
         log_error("outbox.unreadable", log_u64("account", account), log_u64("submission", sub->id),
                   log_text("error", error_name(e)));
         json_decref(envelope);
-        atomic_store(&pause_until, clock_ms() + PAUSE_MS);
-        return;
+        return true;
     }
     l.raw = body.raw;
+    bool stays = false;
     if (read_letter(envelope, a, &l))
-        send_letter(s, &from, sub->id, &l, tell);
+        stays = send_letter(s, &from, sub, &l, tell);
     else
         settle(s, account, sub->id, REPLY_NEED_RCPT);
     store_body_free(&body);
     json_decref(envelope);
+    return stays;
 }
 
-void outbox_send(const struct jmap_service *s, uint64_t account, uint64_t id, bool tell)
+bool outbox_send(const struct jmap_service *s, uint64_t account, uint64_t id, bool tell)
 {
     struct busy b = {.account = account, .id = id};
     autoarena a;
     arena_init(&a, ARENA_MOST);
     if (!busy_begin(&b))
-        return;
+        return false;
     const struct submission *sub = outbox_find(s, &a, account, id);
-    if (sub && sub->state == SUBMISSION_PENDING)
-        send_found(s, sub, account, &a, tell);
+    bool stays = !sub;
+    if (!sub)
+        log_error("outbox.unreadable", log_u64("account", account), log_u64("submission", id));
+    else if (sub->state == SUBMISSION_PENDING)
+        stays = send_found(s, sub, account, &a, tell);
     busy_end(&b);
+    return stays;
 }
 
 enum error outbox_cancel(const struct jmap_service *s, uint64_t account, uint64_t id)
@@ -257,35 +262,90 @@ enum error outbox_cancel(const struct jmap_service *s, uint64_t account, uint64_
 /* --- What is due --- */
 
 struct due {
-    struct {
+    struct due_item {
         uint64_t account, id;
-    } item[DUE_MOST];
-    size_t n;
+    } * item;
+    size_t n, room;
 };
 
 static void take_due(void *arg, uint64_t account, uint64_t id)
 {
     struct due *d = arg;
-    if (d->n < DUE_MOST) {
-        d->item[d->n].account = account;
-        d->item[d->n++].id = id;
+    if (d->n < d->room)
+        d->item[d->n++] = (struct due_item){account, id};
+}
+
+/* What is due comes oldest first, so those that could not leave (a full mailbox, a sending limit)
+ * stand in front of all that came later. They must not hold up what others send: so many are known
+ * to stand there, and have turns of their own. When one of them is taken back, one that did not
+ * fail counts as one of them, until its turn. */
+static struct {
+    atomic_flag busy;
+    size_t stuck;
+    size_t next; /* of them, in this round */
+    int64_t round_at;
+} line = {.busy = ATOMIC_FLAG_INIT};
+
+static bool send_due(const struct jmap_service *s, const struct due_item *item)
+{
+    return outbox_send(s, item->account, item->id, true);
+}
+
+static void try_again(const struct jmap_service *s, const struct due *d, size_t stuck)
+{
+    if (clock_ms() < line.round_at)
+        return;
+    for (size_t k = 0, i = line.next; k < AGAIN_MOST && i < stuck; k++, i++) {
+        if (send_due(s, &d->item[i]))
+            line.next++;
+        else
+            line.stuck--;
     }
+    if (line.next >= line.stuck) {
+        line.next = 0;
+        line.round_at = clock_ms() + PAUSE_MS;
+    }
+}
+
+static void send_all(const struct jmap_service *s)
+{
+    struct due d = {.room = line.stuck + DUE_MOST};
+    d.item = mem_array(d.room, sizeof *d.item);
+    enum error e = store_submissions_due(s->store, clock_wall(), d.room, take_due, &d);
+    if (e) {
+        log_warning("outbox.unread", log_text("error", error_name(e)));
+        mem_free(d.item);
+        return;
+    }
+    if (line.stuck > d.n)
+        line.stuck = d.n;
+    size_t stuck = line.stuck, more = 0;
+    for (size_t i = stuck; i < d.n; i++)
+        more += send_due(s, &d.item[i]);
+    try_again(s, &d, stuck);
+    line.stuck += more;
+    if (line.stuck > STUCK_MOST)
+        line.stuck = STUCK_MOST;
+    mem_free(d.item);
+}
+
+static void forget_old(const struct jmap_service *s)
+{
+    static atomic_int_fast64_t forget_at;
+    int64_t now = clock_ms();
+    if (now < atomic_load(&forget_at))
+        return;
+    atomic_store(&forget_at, now + FORGET_MS);
+    enum error e = store_submissions_forget(s->store, clock_wall() - LIMIT_SUBMISSION_SECONDS);
+    if (e)
+        log_warning("outbox.unforgotten", log_text("error", error_name(e)));
 }
 
 void outbox_tend(const struct jmap_service *s)
 {
-    static atomic_int_fast64_t forget_at;
-    struct due d = {.n = 0};
-    int64_t now = clock_ms();
-    if (now < atomic_load(&pause_until))
+    if (atomic_flag_test_and_set(&line.busy))
         return;
-    enum error e = store_submissions_due(s->store, clock_wall(), DUE_MOST, take_due, &d);
-    for (size_t i = 0; !e && i < d.n; i++)
-        outbox_send(s, d.item[i].account, d.item[i].id, true);
-    if (now < atomic_load(&forget_at))
-        return;
-    atomic_store(&forget_at, now + FORGET_MS);
-    e = store_submissions_forget(s->store, clock_wall() - LIMIT_SUBMISSION_SECONDS);
-    if (e)
-        log_warning("outbox.unforgotten", log_text("error", error_name(e)));
+    send_all(s);
+    forget_old(s);
+    atomic_flag_clear(&line.busy);
 }

@@ -76,6 +76,7 @@ static bool has_recipient(json_t *list, struct slice address)
     return false;
 }
 
+/* As many as are too many end it: looking each up among all before is not linear. */
 static void add_recipients(struct arena *a, struct slice header, struct slice field, json_t *list)
 {
     struct header_field f;
@@ -84,6 +85,8 @@ static void add_recipients(struct arena *a, struct slice header, struct slice fi
         if (!slice_ieq(f.name, field) || address_list(a, header_unfold(a, f.value), &address) != OK)
             continue;
         for (; address; address = address->next) {
+            if (json_array_size(list) > LIMIT_SMTP_RECIPIENTS)
+                return;
             if (!address->mailbox.p || !address->host.p) /* a group's marks */
                 continue;
             struct slice s =

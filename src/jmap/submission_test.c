@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <time.h>
 #include <unistd.h>
 /* cmocka needs those above first. */
 #include <cmocka.h>
@@ -196,12 +197,81 @@ static void test_refused_later(void **state)
                      "{'ids': ['M2'], '...': 0}");
 }
 
+/* A letter of anna's to `to`, whose time was `ago` seconds ago. */
+static json_t *send_to(struct jmap_fixture *f, const char *to, int64_t ago)
+{
+    autobuf args = BUF_INIT(4096), at = BUF_INIT(64);
+    date_print_iso(clock_wall() - ago, &at);
+    buf_printf(&args,
+               "{'accountId': 'A1', 'create': {'s': {'identityId': 'I1', 'emailId': 'M1',"
+               " 'envelope': {'mailFrom': {'email': 'anna@example.org', 'parameters':"
+               " {'HOLDUNTIL': '%.*s'}}, 'rcptTo': [{'email': '%s'}]}}}}",
+               SLICE_FMT(buf_slice(&at)), to);
+    buf_byte(&args, 0);
+    return jmap_fixture_call(f, "EmailSubmission/set", (const char *)args.p);
+}
+
+static void fill_up_ben(struct jmap_fixture *f)
+{
+    assert_int_equal(directory_account_quota(f->service.directory, f->ben.id, 1), OK);
+}
+
+/* What cannot leave, however much, does not hold up the rest, and is tried again. */
+static void test_stuck(void **state)
+{
+    struct jmap_fixture *f = *state;
+    fill_up_ben(f);
+    for (int i = 0; i < 70; i++) {
+        json_t *answer = send_to(f, "ben@example.org", 10);
+        jmap_match(answer, "{'created': {'s': {'undoStatus': 'pending', '...': 0}}, '...': 0}");
+        json_decref(answer);
+    }
+    json_decref(send_to(f, "anna@example.org", -1));
+    assert_int_equal(mails_of(f, f->anna.id), 1);
+    for (int i = 0; i < 100 && mails_of(f, f->anna.id) == 1; i++) {
+        usleep(50000);
+        jmap_tend(&f->service);
+    }
+    assert_int_equal(mails_of(f, f->anna.id), 2);
+    assert_int_equal(mails_of(f, f->ben.id), 0);
+}
+
+/* Not for ever. */
+static void test_gives_up(void **state)
+{
+    struct jmap_fixture *f = *state;
+    fill_up_ben(f);
+    json_t *answer = send_to(f, "ben@example.org", LIMIT_SUBMISSION_RETRY + 1);
+    jmap_match(answer, "{'notCreated': {'s': {'type': 'forbiddenToSend', '...': 0}}, '...': 0}");
+    json_decref(answer);
+}
+
+/* An envelope made of a header with very many addresses. */
+static void test_many_recipients(void **state)
+{
+    struct jmap_fixture *f = *state;
+    autobuf text = BUF_INIT(4 << 20);
+    buf_lit(&text, "From: anna@example.org\n");
+    for (int i = 0; i < 40000; i++)
+        buf_printf(&text, "%sx%d@example.net%s", i % 1000 ? "" : "To: ", i,
+                   i % 1000 == 999 ? "\n" : ",\n ");
+    buf_lit(&text, "\nHi\n");
+    buf_byte(&text, 0);
+    jmap_fixture_append(f, f->anna.id, "Drafts", (const char *)text.p);
+    clock_t begun = clock();
+    jmap_expect_call(f, "EmailSubmission/set",
+                     "{'accountId': 'A1', 'create': {'s': {'identityId': 'I1', 'emailId': 'M2'}}}",
+                     "{'notCreated': {'s': {'type': 'tooManyRecipients'}}, '...': 0}");
+    assert_true(clock() - begun < 2 * CLOCKS_PER_SEC);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         T(test_at_once),  T(test_take_back), T(test_later),
         T(test_refusals), T(test_no_send),   T(test_refused_later),
+        T(test_stuck),    T(test_gives_up),  T(test_many_recipients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
