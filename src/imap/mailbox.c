@@ -81,7 +81,7 @@ static void run_create(struct imap_session *s, void *args)
         imap_error(s, e);
         return;
     }
-    imap_ok_code(s, arena_printf(&s->arena, "MAILBOXID (F%x)", id), "Created");
+    imap_ok_code(s, arena_printf(&s->arena, "MAILBOXID (B%u)", id), "Created");
 }
 
 /* --- DELETE, RENAME --- */

@@ -250,14 +250,15 @@ void imap_ranges_print(struct buf *out, const struct uid_range *r, size_t n)
     }
 }
 
+/* As JMAP knows them (RFC 8474 5: clients of both can tell that it is the same). */
 static void write_id(struct imap_session *s, char letter, uint64_t id)
 {
-    imap_printf(s, "%c%llx", letter, (unsigned long long)id);
+    imap_printf(s, "%c%llu", letter, (unsigned long long)id);
 }
 
 void imap_mailbox_id(struct imap_session *s, uint32_t id)
 {
-    write_id(s, 'F', id);
+    write_id(s, 'B', id);
 }
 
 void imap_email_id(struct imap_session *s, uint64_t id)

@@ -169,12 +169,7 @@ static struct search_node *id_key(struct search_parser *p, enum search_op op, ui
     lex_sp(p->l);
     struct slice s = lex_atom(p->l);
     uint64_t id = 0;
-    bool good = s.n > 1 && s.n <= 17 && s.p[0] == letter;
-    for (size_t i = 1; good && i < s.n; i++) {
-        uint8_t c = s.p[i];
-        good = ascii_digit(c) || (c >= 'a' && c <= 'f');
-        id = id << 4 | (uint64_t)(ascii_digit(c) ? c - '0' : c - 'a' + 10);
-    }
+    bool good = s.n > 1 && s.p[0] == letter && parse_u64(slice_from(s, 1), UINT64_MAX, &id) == OK;
     if (n)
         n->number = good ? id : 0;
     p->program->needs_row = true;
