@@ -515,6 +515,7 @@ class Walk:
     def jmap_remove(self):
         fresh = [b["id"] for b in self.cache.boxes.values() if not b["role"]]
         if fresh:
+            self.imap.select("INBOX")  # else the server ends a session whose mailbox is gone
             return self.j.one("Mailbox/set", destroy=[self.r.choice(fresh)], onDestroyRemoveEmails=True)
 
     def jmap_import(self):
