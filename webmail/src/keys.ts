@@ -88,6 +88,8 @@ export function listenKeys(): void {
     const target = e.target as HTMLElement;
     if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return;
     if (target.closest('input, textarea, select, [contenteditable], dialog, [popover]')) return;
+    // An open window keeps its keys also while nothing in it has the focus.
+    if (document.querySelector('dialog[open]')) return;
     if (e.key === 'Enter' && target.closest('button, a, summary')) return;
     if (['Shift', 'Control', 'Alt', 'Meta'].includes(e.key)) return;
     const start = e.timeStamp - since < PREFIX_MS ? prefix : '';

@@ -166,7 +166,8 @@ export function toText(root: Node): string {
   let gap = false;
   const flush = (prefix: string) => {
     if (!open) return;
-    if (gap && lines.length) lines.push(prefix.trimEnd());
+    const blank = /^[> ]*$/.test(lines.at(-1) ?? '');
+    if (gap && !blank && line.trim() !== '') lines.push(prefix.trimEnd());
     gap = false;
     lines.push(line === '-- ' ? prefix + line : (prefix + line).trimEnd());
     line = '';
@@ -226,7 +227,8 @@ export function toText(root: Node): string {
         walk(el, prefix, pre, depth + 1);
       } else if (BLOCKS.has(name)) {
         flush(prefix);
-        if (SPACED.has(name)) gap = true;
+        const leads = el.parentElement?.tagName === 'BLOCKQUOTE' && el.parentElement.firstElementChild === el;
+        if (SPACED.has(name) && !leads) gap = true;
         if (name === 'LI') {
           const ordered = el.parentElement?.tagName === 'OL';
           const number = [...(el.parentElement?.children ?? [])].indexOf(el) + 1;

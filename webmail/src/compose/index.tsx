@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
 import { clockTime, formatSize, t } from '../i18n/index.ts';
 import { composers } from '../open.ts';
 import type { OpenComposer } from '../open.ts';
-import { identities } from '../state/app.ts';
+import { auth, identities } from '../state/app.ts';
 import { reportError } from '../state/errors.ts';
 import { changeSettings } from '../state/settings.ts';
 import { Button, IconButton } from '../ui/button.tsx';
@@ -29,7 +29,8 @@ const TITLES = { new: 'title.new', reply: 'title.reply', replyAll: 'title.reply'
 
 export function Composers() {
   const all = composers.value;
-  const last = all.at(-1);
+  // While nobody is logged in the login must be reached: the messages wait in `drafts`.
+  const last = auth.value === 'in' ? all.at(-1) : undefined;
   return last ? <Loading key={last.id} composer={last} /> : null;
 }
 
@@ -273,7 +274,7 @@ function Window({ id, draft, title }: { id: number; draft: Draft; title: string 
       footer={
         <div class="composer-foot">
           <div class="send-group">
-            <Button kind="primary" icon="sent" class="send" title={c('sendKey')} disabled={draft.sending.value} busy={draft.sending.value} onClick={() => submit()}>
+            <Button kind="primary" icon="sent" class="send" title={c('sendKey')} busy={draft.sending.value} onClick={() => submit()}>
               {c('send')}
             </Button>
             <IconButton buttonRef={laterButton} class="send-later" icon="clock" label={c('later')} haspopup="menu" expanded={menu} disabled={draft.sending.value} onClick={() => setMenu(!menu)} />

@@ -38,6 +38,7 @@ function Form({ v }: { v: VacationResponse }) {
   };
   const submit = async (e: Event) => {
     e.preventDefault();
+    if (busy) return;
     setProblem(null);
     if (from && until && until < from) {
       setProblem(s('absence.order'));
@@ -86,7 +87,7 @@ function Form({ v }: { v: VacationResponse }) {
         <span>{s('absence.text')}</span>
         <textarea class="input area" rows={7} value={text} onInput={(e) => edited(setText)(e.currentTarget.value)} />
       </label>
-      <Button kind="primary" type="submit" busy={busy} disabled={busy}>{t('save')}</Button>
+      <Button kind="primary" type="submit" busy={busy}>{t('save')}</Button>
     </form>
   );
 }

@@ -44,6 +44,7 @@ function Form({ of, onDone }: { of: Identity | null; onDone: (text: string | nul
 
   const submit = async (e: Event) => {
     e.preventDefault();
+    if (busy) return;
     const lists = [replyTo, bcc].map(parseRecipients);
     if ((!of && !isAddress(email.trim())) || lists.flat().some((a) => !isAddress(a.email))) {
       setProblem(s('id.bad'));
@@ -132,7 +133,7 @@ function Form({ of, onDone }: { of: Identity | null; onDone: (text: string | nul
         {s('id.formatted')}
       </label>
       <div class="row">
-        <Button kind="primary" type="submit" busy={busy} disabled={busy}>{t('save')}</Button>
+        <Button kind="primary" type="submit" busy={busy}>{t('save')}</Button>
         <Button onClick={() => onDone(null)}>{t('cancel')}</Button>
         <span class="spacer" />
         {of?.mayDelete && <Button kind="quiet" icon="trash" onClick={() => void remove()}>{s('id.delete')}</Button>}

@@ -4,6 +4,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { core } from '../i18n/index.ts';
 import { closeSettings, settingsTab } from '../open.ts';
+import { auth } from '../state/app.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
 import type { IconName } from '../ui/icon.tsx';
@@ -43,7 +44,7 @@ export function Settings() {
     panel.current?.scrollTo(0, 0);
     tabs.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }, [tab]);
-  if (!tab) return null;
+  if (!tab || auth.value !== 'in') return null;
   const View = VIEWS[tab].view;
   const keyDown = (e: KeyboardEvent) => {
     const at = TABS.indexOf(tab);

@@ -57,6 +57,7 @@ export function PasswordTab() {
 
   const submit = async (e: Event) => {
     e.preventDefault();
+    if (busy) return;
     setDone(null);
     if (next !== again) {
       setProblem(s('password.differ'));
@@ -104,7 +105,7 @@ export function PasswordTab() {
         <Rule state={length === 0 ? 'open' : length >= least ? 'good' : 'bad'} text={s('password.length', { n: least })} />
         {length >= least && !current && <Rule state="open" text={s('password.checking')} />}
         {length >= least && current && !current.ok && <Rule state="bad" text={current.reason ?? ''} />}
-        {length >= least && current?.ok && <Rule state="good" text={s('password.good')} />}
+        {length >= least && current?.ok && <Rule state="good" text={s(current.advice ? 'password.allowed' : 'password.good')} />}
         {length >= least && current?.advice && <Rule state="open" text={current.advice} />}
         {again && <Rule state={again === next ? 'good' : 'bad'} text={s('password.same')} />}
       </ul>
@@ -116,7 +117,7 @@ export function PasswordTab() {
         <input type="checkbox" checked={shown} onChange={(e) => setShown(e.currentTarget.checked)} />
         {s('password.show')}
       </label>
-      <Button kind="primary" type="submit" busy={busy} disabled={busy || !old || length < least || !again || current?.ok === false}>
+      <Button kind="primary" type="submit" busy={busy} disabled={!old || length < least || !again || current?.ok === false}>
         {s('password.change')}
       </Button>
     </form>
