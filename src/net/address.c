@@ -169,9 +169,17 @@ static enum error listen_on(int s, struct ip ip, uint16_t port)
 {
     struct sockaddr_storage sa;
     socklen_t len = ip_to_sockaddr(ip, port, &sa);
-    int on = 1;
+    int on = 1, idle = 300, between = 60, times = 5;
     if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         (!ip_is_v4(ip) && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0))
+        return ERR_IO;
+    /* Accepted sockets inherit these, which saves the calls for each; those too that a client opens
+     * before anybody accepts, if they are set before listen(). */
+    if (setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+        setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 ||
+        setsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) < 0 ||
+        setsockopt(s, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between) < 0 ||
+        setsockopt(s, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times) < 0)
         return ERR_IO;
     if (bind(s, (struct sockaddr *)&sa, len) < 0 || listen(s, SOMAXCONN) < 0)
         return listen_error(errno);

@@ -35,6 +35,7 @@ must_use enum error ip_from_sockaddr(const struct sockaddr *sa, struct ip *out, 
 socklen_t ip_to_sockaddr(struct ip ip, uint16_t port, struct sockaddr_storage *out);
 
 /* A bound, listening, close-on-exec, non-blocking TCP socket (SO_REUSEADDR; IPV6_V6ONLY for IPv6).
+ * What it accepts sends without delay and notices peers that are gone (TCP_NODELAY, SO_KEEPALIVE).
  */
 must_use enum error ip_listen(struct ip ip, uint16_t port, int *fd);
 

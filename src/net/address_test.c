@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "net/address.h"
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -149,6 +150,17 @@ static void test_listen(void **state)
     uint16_t port;
     assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
     assert_int_equal(ip_from_sockaddr((struct sockaddr *)&sa, &ip, &port), OK);
+    /* A client that comes before anybody accepts gets the options, too. */
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 0;
+    assert_int_equal(connect(client, (struct sockaddr *)&sa, len), 0);
+    int taken = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    socklen_t size = sizeof on;
+    assert_int_equal(getsockopt(taken, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    assert_true(on);
+    assert_int_equal(getsockopt(taken, SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
+    assert_true(on);
+    close(taken);
+    close(client);
     assert_int_equal(ip_listen(ip, port, &second), ERR_CONFLICT);
     assert_int_equal(ip_listen(ip_of("192.0.2.1"), 0, &second), ERR_NOTFOUND);
     close(fd);

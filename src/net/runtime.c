@@ -33,20 +33,13 @@ enum error runtime_new(const struct runtime_options *o, struct runtime **out)
     return OK;
 }
 
-/* Accepted sockets inherit these from the listening one, which saves the calls for each. */
 static enum error listener_socket(int fd, bool may_wait)
 {
-    int on = 1, idle = 300, between = 60, times = 5;
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times) < 0)
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return ERR_IO;
     /* What can wait for the peer need not lie in the kernel; and an answer that is asked for
-     * meanwhile has less to wait for. */
+     * meanwhile has less to wait for. Accepted sockets inherit it. */
     int unsent = LIMIT_UNSENT;
     if (may_wait && setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) < 0)
         return ERR_IO;
