@@ -5,7 +5,7 @@ import { launch, openPage } from '../test/browser/driver.mjs';
 
 const [origin, address, password, rounds] = process.argv.slice(2);
 const browser = await launch();
-const found = { login: [], loginAnswer: [], reload: [], plain: [], conversation: [], html: [] };
+const found = { login: [], loginAnswer: [], loginCpu: [], reload: [], plain: [], conversation: [], html: [], openCpu: [] };
 
 // Runs in the page: `measure(event, fact)` gives the time from the next such event to the first frame in
 // which fact() holds. Looks after each change of the document, and waits for the frame to be drawn.
@@ -50,8 +50,16 @@ const meter = () => {
   };
 };
 
+/** Milliseconds of CPU that the page's main thread has used. */
+async function cpu(page) {
+  const { metrics } = await page.cdp.send('Performance.getMetrics');
+  return metrics.find((m) => m.name === 'TaskDuration').value * 1000;
+}
+
 async function fresh() {
   const page = await openPage(browser, origin);
+  page.cdp = await page.context().newCDPSession(page);
+  await page.cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
   await page.addInitScript(meter);
   await page.goto('/mail/');
   await page.locator('input[name=username]').fill(address);
@@ -64,8 +72,10 @@ async function fresh() {
 async function open(page, row, fact) {
   await row.waitFor();
   await page.evaluate((f) => void window.measure('click', f), fact);
+  const before = await cpu(page);
   await row.click();
   const took = await page.evaluate(() => window.measured);
+  found.openCpu.push((await cpu(page)) - before);
   await page.keyboard.press('u');
   await page.locator('.reader-none').waitFor();
   return took;
@@ -75,16 +85,19 @@ for (let i = 0; i <= rounds; i++) {
   const page = await fresh();
   page.notes.requests.length = 0;
   await page.evaluate(() => void window.measure('keydown', 'list'));
+  const before = await cpu(page);
   await page.locator('input[name=password]').press('Enter');
   const took = await page.evaluate(() => window.measured);
+  const used = (await cpu(page)) - before;
   const answered = await page.evaluate(() => {
     const entry = performance.getEntriesByType('resource').find((e) => e.name.endsWith('/mail/login'));
     return entry.responseEnd - entry.startTime;
   });
   const paths = page.notes.requests.filter((r) => !r.includes('/assets/') && !r.includes('/jmap/events'));
-  if (i > 0) {
-    // The first one warms the browser and the server.
+  if (i === 0) found.first = took;
+  else {
     found.login.push(took);
+    found.loginCpu.push(used);
     found.loginAnswer.push(answered);
     found.paths = paths;
     found.requests = paths.length;
