@@ -238,7 +238,7 @@ export function toText(root: Node): string {
           walk(el, prefix, pre, depth + 1);
           flush(prefix);
         } else {
-          const inner = name === 'BLOCKQUOTE' ? `${prefix}> ` : prefix;
+          const inner = name === 'BLOCKQUOTE' ? `${prefix.trimEnd()}> ` : prefix;
           walk(el, inner, pre || name === 'PRE', depth + 1);
           flush(inner);
         }
@@ -248,10 +248,7 @@ export function toText(root: Node): string {
   };
   walk(root, '', false, 0);
   flush('');
-  return lines
-    .map((l) => l.replace(/^(?:> )+(?=$)/, (m) => m.trimEnd()).replace(/^(?:> )+/, (m) => '>'.repeat(m.length / 2) + ' '))
-    .join('\n')
-    .replace(/\s+$/, '');
+  return lines.join('\n').replace(/\s+$/, '');
 }
 
 // --- From plain text ---
