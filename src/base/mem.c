@@ -48,6 +48,13 @@ void mem_free(void *p)
     free(p);
 }
 
+void mem_free_wiped(void *p)
+{
+    if (p != NULL)
+        mem_wipe(p, malloc_usable_size(p));
+    free(p);
+}
+
 void mem_wipe(void *p, size_t n)
 {
     if (n > 0)

@@ -21,6 +21,9 @@ char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull, warn_unu
 
 void mem_free(void *p);
 
+/* As mem_free(), after overwriting all of it: where a library that knows no secrets holds some. */
+void mem_free_wiped(void *p);
+
 /* Overwrites `n` bytes so that the compiler cannot leave it out; for passwords and keys. */
 void mem_wipe(void *p, size_t n);
 

@@ -6,9 +6,9 @@
 #ifndef DEPESCHE_JMAP_METHOD_H
 #define DEPESCHE_JMAP_METHOD_H
 
+#include "base/json_read.h"
 #include "base/json_write.h"
 #include "jmap/jmap.h"
-#include <jansson.h>
 
 struct jmap_call {
     const struct jmap_service *service;

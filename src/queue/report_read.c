@@ -2,9 +2,9 @@
 #include "queue/report.h"
 
 #include "base/date.h"
+#include "base/json_read.h"
 #include "base/limits.h"
 #include "message/mime.h"
-#include <jansson.h>
 #include <zlib.h>
 
 enum { GZIP_WINDOW = 15 + 16 };
@@ -74,31 +74,6 @@ enum error tls_report_of_message(struct arena *a, struct slice raw, struct tls_r
 }
 
 /* --- JSON --- */
-
-/* Before the parser builds it in memory: how deep it nests, and how many values it has. */
-static enum error measure(struct slice json)
-{
-    size_t depth = 0, values = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < json.n; i++) {
-        uint8_t c = json.p[i];
-        if (quoted && c == '\\')
-            i++;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (quoted)
-            continue;
-        else if (c == '{' || c == '[')
-            depth++;
-        else if ((c == '}' || c == ']') && depth > 0)
-            depth--;
-        if (!quoted && (c == ',' || c == '{' || c == '['))
-            values++;
-        if (depth > LIMIT_TLSRPT_DEPTH || values > LIMIT_TLSRPT_VALUES)
-            return ERR_LIMIT;
-    }
-    return OK;
-}
 
 /* Whole characters of UTF-8. */
 static struct slice clip(struct slice s)
@@ -205,12 +180,13 @@ static enum error read_report(struct arena *a, const json_t *root, struct tls_re
 
 enum error tls_report_of_json(struct arena *a, struct slice json, struct tls_report_in *out)
 {
-    if (json.n > LIMIT_TLSRPT || measure(json) != OK)
+    json_t *root;
+    if (json.n > LIMIT_TLSRPT)
         return ERR_LIMIT;
-    json_t *root = json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
-    if (root == NULL)
-        return ERR_INPUT;
-    enum error e = read_report(a, root, out);
+    enum error e = json_read(json, LIMIT_TLSRPT_DEPTH, LIMIT_TLSRPT_VALUES, &root);
+    if (e != OK)
+        return e;
+    e = read_report(a, root, out);
     json_decref(root);
     return e;
 }

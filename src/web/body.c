@@ -1,6 +1,7 @@
 /* Small JSON bodies; see body.h. */
 #include "web/body.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 
 void body_wipe(struct slice text)
@@ -23,31 +24,13 @@ void body_take_json(struct http_exchange *x, size_t limit)
     http_take_body(x, limit);
 }
 
-/* Is it one object or array at most, with nothing deeper? jansson reads by recursion, and a
- * worker's stack is small. What is no JSON at all it finds itself. */
-static bool is_flat(struct slice json)
-{
-    unsigned opened = 0;
-    bool text = false;
-    for (size_t i = 0; i < json.n; i++) {
-        uint8_t c = json.p[i];
-        if (c == '"')
-            text = !text;
-        else if (text && c == '\\')
-            i++;
-        else if (!text && (c == '{' || c == '[') && ++opened > 1)
-            return false;
-    }
-    return true;
-}
-
 json_t *body_object(struct http_exchange *x)
 {
     struct slice body = http_body(x);
-    json_error_t why;
-    json_t *object = NULL;
-    if (body.n > 0 && is_flat(body))
-        object = json_loadb((const char *)body.p, body.n, JSON_REJECT_DUPLICATES, &why);
+    json_t *object;
+    /* A worker's stack is small, and nobody has logged in yet: nothing deeper is read. */
+    if (json_read(body, 1, LIMIT_WEB_BODY, &object) != OK)
+        object = NULL;
     body_wipe(body); /* there are passwords in it */
     if (json_is_object(object))
         return object;

@@ -2,8 +2,8 @@
 #ifndef DEPESCHE_WEB_BODY_H
 #define DEPESCHE_WEB_BODY_H
 
+#include "base/json_read.h"
 #include "web/http.h"
-#include <jansson.h>
 
 /* In begin(): takes a JSON body of at most `limit` bytes. Answers 415 when it is said to be
  * something else: a form of another site cannot say that it sends JSON. */
