@@ -325,6 +325,7 @@
 #define LIMIT_HTTP_SMALL_WINDOW        1024          /* smaller window updates are noise */
 #define LIMIT_HTTP_EVENTS_PENDING      (64 * 1024)   /* events not yet taken by a client */
 #define LIMIT_HTTP_EVENTS_ACCOUNT      40            /* event streams of one account */
+#define LIMIT_HTTP_UNSENT_ACCOUNT      (64 * 1024 * 1024) /* answers of JMAP not taken yet */
 #define LIMIT_WEB_SESSIONS_ACCOUNT     50
 #define LIMIT_WEB_SESSIONS             100000
 #define LIMIT_WEB_IDLE_SECONDS         (14 * 86400)
@@ -356,6 +357,7 @@
 #define LIMIT_JMAP_FILTER            100                /* conditions and operators of one filter */
 #define LIMIT_JMAP_UPLOAD            (50 * 1024 * 1024) /* maxSizeUpload */
 #define LIMIT_JMAP_UPLOADS_ACCOUNT   (500 * 1024 * 1024) /* that wait to be used */
+#define LIMIT_JMAP_UPLOAD_LEAST      (128 * 1024)        /* that each counts for there */
 #define LIMIT_JMAP_UPLOAD_SECONDS    (24 * 3600)
 #define LIMIT_JMAP_BLOB_SOURCES      64  /* pieces of one Blob/upload */
 #define LIMIT_JMAP_MAILBOX_NAME      255 /* bytes of one level */

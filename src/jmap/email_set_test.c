@@ -365,6 +365,23 @@ static void test_upload_limits(void **state)
     jmap_upload_drop(up[0]);
 }
 
+/* Nor any number of files, however small. */
+static void test_empty_uploads(void **state)
+{
+    struct jmap_fixture *f = *state;
+    struct jmap_upload *up;
+    char path[300];
+    assert_int_equal(jmap_upload_begin(&f->service, &f->user, SLICE(""), &up), OK);
+    jmap_upload_drop(up);
+    for (int i = 0; i < 4000; i++) {
+        snprintf(path, sizeof path, "%s/1/U%d", f->uploads, i);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_int_equal(fclose(file), 0);
+    }
+    assert_int_equal(jmap_upload_begin(&f->service, &f->user, SLICE(""), &up), ERR_LIMIT);
+}
+
 /* One long value in very many parts: what is too large is not all written first. */
 static void test_too_large(void **state)
 {
@@ -389,9 +406,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        T(test_text),          T(test_structure),    T(test_refusals), T(test_update),
-        T(test_bad_updates),   T(test_creation_ids), T(test_import),   T(test_blobs),
-        T(test_upload_limits), T(test_too_large),
+        T(test_text),          T(test_structure),    T(test_refusals),      T(test_update),
+        T(test_bad_updates),   T(test_creation_ids), T(test_import),        T(test_blobs),
+        T(test_upload_limits), T(test_too_large),    T(test_empty_uploads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

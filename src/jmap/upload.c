@@ -73,7 +73,8 @@ static void look(const char *folder, struct waiting *out)
     for (struct dirent *e; d && (e = readdir(d));) {
         struct stat st;
         if (e->d_name[0] == 'U' && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-            out->bytes += (uint64_t)st.st_size;
+            uint64_t n = (uint64_t)st.st_size; /* empty ones are files, too, and looked at here */
+            out->bytes += n > LIMIT_JMAP_UPLOAD_LEAST ? n : LIMIT_JMAP_UPLOAD_LEAST;
             out->writing += is_part(e->d_name);
         }
     }

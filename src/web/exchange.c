@@ -194,6 +194,9 @@ void exchange_complete(struct http_exchange *x)
         return;
     if (x->handler->finish)
         x->handler->finish(x);
+    /* Its answer may be taken slowly, and others have bodies, too. */
+    body_free(x);
+    x->body_mode = BODY_DROPPED;
     if (x->answer == ANSWER_NONE) {
         log_error("http.unanswered", log_slice("path", x->path));
         exchange_fail(x, 500);

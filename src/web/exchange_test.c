@@ -183,6 +183,22 @@ static void test_default_fields(void **state)
     machine_free(&m);
 }
 
+/* As many parameters as a head has room for cost the exchange no room of its own. */
+static void test_many_parameters(void **state)
+{
+    autobuf request = BUF_INIT(LIMIT_HTTP_HEAD);
+    struct test_machine m;
+    buf_lit(&request, "GET /what?");
+    while (request.n < LIMIT_HTTP_HEAD - 100)
+        buf_lit(&request, "x&");
+    buf_lit(&request, "p=here HTTP/1.1\r\nHost: a\r\n\r\n");
+    machine_new(&m, "192.0.2.1", false);
+    machine_hear(&m, buf_slice(&request));
+    assert_true(slice_starts(buf_slice(&m.out), SLICE("HTTP/1.1 200")));
+    assert_true(slice_find(buf_slice(&m.out), SLICE("|here|")) < m.out.n);
+    machine_free(&m);
+}
+
 /* Collected bodies of the whole process are counted, and given back. */
 static void test_all_bodies(void **state)
 {
@@ -223,7 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_targets),    cmocka_unit_test(test_fields),
         cmocka_unit_test(test_forwarded),  cmocka_unit_test(test_default_fields),
-        cmocka_unit_test(test_all_bodies),
+        cmocka_unit_test(test_all_bodies), cmocka_unit_test(test_many_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,8 @@
 
 #define LIMIT_TYPE "urn:ietf:params:jmap:error:limit"
 
+enum { BUCKETS = 256 }; /* of tables by account */
+
 static const struct jmap_service *jmap(const struct http_exchange *x)
 {
     const struct web_service *s = http_service(x);
@@ -69,6 +71,59 @@ static struct jmap_user *user_of(struct http_exchange *x)
     return NULL;
 }
 
+/* Answers that their clients have not taken yet. Each may be long, and a client may let any number
+ * wait, so those of an account are bounded together. */
+struct unsent {
+    struct unsent *next; /* in its bucket */
+    uint64_t account, bytes;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct unsent *bucket[BUCKETS];
+} unsent = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct unsent **unsent_bucket(uint64_t account)
+{
+    return &unsent.bucket[hash_u64(account) % BUCKETS];
+}
+
+static bool too_much_unsent(uint64_t account)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&unsent.lock);
+    for (const struct unsent *one = *unsent_bucket(account); one != NULL; one = one->next)
+        bytes += one->account == account ? one->bytes : 0;
+    pthread_mutex_unlock(&unsent.lock);
+    return bytes >= LIMIT_HTTP_UNSENT_ACCOUNT;
+}
+
+static void drop_unsent(void *data)
+{
+    struct unsent *gone = data;
+    pthread_mutex_lock(&unsent.lock);
+    struct unsent **p = unsent_bucket(gone->account);
+    while (*p != NULL && *p != gone)
+        p = &(*p)->next;
+    if (*p != NULL)
+        *p = gone->next;
+    pthread_mutex_unlock(&unsent.lock);
+    mem_free(gone);
+}
+
+static void keep_unsent(struct http_exchange *x, uint64_t account, size_t bytes)
+{
+    struct unsent *one = mem_alloc(sizeof *one);
+    struct unsent **bucket = unsent_bucket(account);
+    one->account = account;
+    one->bytes = bytes;
+    pthread_mutex_lock(&unsent.lock);
+    one->next = *bucket;
+    *bucket = one;
+    pthread_mutex_unlock(&unsent.lock);
+    http_set_data(x, one, drop_unsent);
+}
+
 static void begin_api(struct http_exchange *x)
 {
     struct jmap_user *u = user_of(x);
@@ -82,7 +137,12 @@ static void finish_api(struct http_exchange *x)
 {
     const struct jmap_user *u = http_data(x);
     struct buf out = BUF_INIT(LIMIT_JMAP_RESPONSE);
+    if (too_much_unsent(u->account.id)) {
+        answer_error(x, ERR_LIMIT);
+        return;
+    }
     int status = jmap_api(jmap(x), u, http_body(x), &out);
+    keep_unsent(x, u->account.id, out.n);
     http_answer_buf(x, status, status == 200 ? "application/json" : "application/problem+json",
                     &out);
 }
@@ -249,7 +309,7 @@ const struct http_handler web_jmap_download = {.finish = finish_download};
 
 /* --- Events --- */
 
-enum { PING_LEAST = 10, PING_MOST = 3600, BUCKETS = 256 };
+enum { PING_LEAST = 10, PING_MOST = 3600 };
 
 struct stream {
     struct stream *next; /* in its bucket */

@@ -220,6 +220,8 @@ bool http_parameter(struct http_exchange *x, struct slice name, struct slice *va
     while (slice_split(&rest, '&', &pair)) {
         size_t eq = slice_index(pair, '=');
         struct slice found;
+        if (eq < name.n || eq > 3 * name.n) /* decoded only where it can be the name: the */
+            continue;                       /* arena has no room for thousands of others */
         if (percent_decode(&x->arena, slice_sub(pair, 0, eq), true, &found) != OK ||
             !slice_eq(found, name))
             continue;

@@ -439,6 +439,41 @@ static void test_api(void **state)
         ask("POST", "/jmap/api", JSON BASIC_GOOD "Content-Length: 10485761\r\n\r\n", NULL), 413);
 }
 
+/* Answers that are not taken: as many as fit the account's bound, then no more until they are. */
+static void test_unsent(void **state)
+{
+    enum { MOST = 20 };
+    static struct http_conn h[MOST];
+    const struct http_listener listener = {&service, web_routes, web_is_proxy, true};
+    autobuf rq = BUF_INIT(LIMIT_JMAP_REQUEST + 4096);
+    buf_printf(&rq,
+               "POST /jmap/api HTTP/1.1\r\nHost: mail.example.org\r\n" JSON BASIC_GOOD
+               "Content-Length: %d\r\n\r\n",
+               LIMIT_JMAP_REQUEST);
+    while (rq.n < LIMIT_JMAP_REQUEST + 500)
+        buf_byte(&rq, ' ');
+    size_t held = 0;
+    for (int status = 200; status == 200 && held < MOST; held += status == 200) {
+        autobuf out = BUF_INIT(LIMIT_INPUT_BUFFER);
+        struct slice rest = buf_slice(&rq);
+        h[held] = (struct http_conn){.tls = true};
+        http_conn_init(&h[held], &listener, false);
+        while (h[held].open == NULL || !h[held].open->complete)
+            rest = slice_from(rest, h1_input(&h[held], rest));
+        status = h[held].open->status;
+        if (status != 200) {
+            assert_int_equal(status, 400);
+            http_conn_end(&h[held]);
+        }
+    }
+    assert_true(held >= 6 && held <= 7);
+    assert_int_equal(ask("POST", "/jmap/api", JSON BASIC_GOOD, "{}"), 400);
+    assert_true(body_has("urn:ietf:params:jmap:error:limit"));
+    for (size_t i = 0; i < held; i++)
+        http_conn_end(&h[i]);
+    assert_int_equal(ask("POST", "/jmap/api", JSON BASIC_GOOD, "{}"), 200);
+}
+
 static void test_upload(void **state)
 {
     char path[64];
@@ -852,7 +887,7 @@ int main(void)
         T(test_api),        T(test_upload),        T(test_download),  T(test_routes),
         T(test_start),      T(test_missing_page),  T(test_plain),     T(test_assets),
         T(test_frames),     T(test_password),      T(test_forwarded), T(test_export),
-        T(test_export_cut),
+        T(test_export_cut), T(test_unsent),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     buf_free(&last.body);
