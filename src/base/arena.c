@@ -148,6 +148,15 @@ void arena_free(struct arena *a)
     arena_init(a, a->cap);
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_block *b = a->blocks; b != NULL; b = b->next) {
+        unpoison(b->data, b->size);
+        mem_wipe(b->data, b->used);
+    }
+    arena_free(a);
+}
+
 void auto_arena_free(struct arena *a)
 {
     arena_free(a);

@@ -22,6 +22,8 @@ void arena_init(struct arena *a, size_t cap);
 void arena_reset(struct arena *a);
 /* Gives everything back. */
 void arena_free(struct arena *a);
+/* As arena_free(), after overwriting all that was used: for secrets. */
+void arena_wipe(struct arena *a);
 
 /* Zeroed, aligned for any type; NULL when the cap is reached. */
 void *arena_alloc(struct arena *a, size_t size) must_use;

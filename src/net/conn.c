@@ -45,6 +45,9 @@ void conn_consume(struct conn *c, size_t n)
     size_t have = c->in.n - c->in_at;
     if (n > have)
         bug("%s consumes %zu of %zu bytes", c->listener->o.protocol->name, n, have);
+    /* There are passwords in it, and the buffer serves others later. */
+    if (n > 0)
+        mem_wipe(c->in.p + c->in_at, n);
     c->in_at += (uint32_t)n;
     if (c->in_at == c->in.n) {
         buf_reset(&c->in);

@@ -119,7 +119,8 @@ struct ip conn_peer(struct conn *c);
 uint64_t conn_id(struct conn *c);
 
 /* Bytes received and not consumed; valid until conn_consume() or return. At most
- * LIMIT_INPUT_BUFFER are held back: a protocol must consume or close before that. */
+ * LIMIT_INPUT_BUFFER are held back: a protocol must consume or close before that. What is consumed
+ * is overwritten. */
 struct slice conn_input(struct conn *c);
 void conn_consume(struct conn *c, size_t n);
 /* Reads more into the input without blocking, to run on within one call (the body of a big

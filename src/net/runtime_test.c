@@ -106,6 +106,8 @@ static enum after echo_input(struct conn *c)
         }
         enum after a = echo_line(c, line);
         conn_consume(c, end + 1);
+        if (in.p[0] != 0) /* passwords come in lines like this */
+            bug("what was consumed stays in the buffer");
         if (a == CLOSE)
             return CLOSE;
     }

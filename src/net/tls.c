@@ -262,7 +262,8 @@ bool tls_profile_apply(SSL_CTX *ctx, enum tls_profile profile)
         !SSL_CTX_set_ciphersuites(ctx, p->ciphers_13) || !set_groups(ctx, p) ||
         !set_signature_list(ctx, p->signatures))
         return false;
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_options(ctx,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_max_early_data(ctx, 0);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);

@@ -129,14 +129,17 @@ static bool changes_something(const struct http_exchange *x)
     return http_method(x) != HTTP_GET && http_method(x) != HTTP_HEAD;
 }
 
-/* --- Basic --- */
+/* --- Basic (RFC 7617) --- */
 
-enum error web_basic(struct http_exchange *x, struct web_basic *out)
+struct basic {
+    struct buf text; /* wiped by the caller, also after an error */
+    struct slice user, password;
+};
+
+static enum error read_basic(struct http_exchange *x, struct basic *out)
 {
     struct slice s = http_field(x, "authorization");
-    *out = (struct web_basic){.text = BUF_INIT(1024)};
-    if (s.p == NULL)
-        return ERR_NOTFOUND;
+    *out = (struct basic){.text = BUF_INIT(1024)};
     if (!slice_istarts(s, SLICE("Basic ")))
         return ERR_INPUT;
     enum error e = base64_decode(slice_trim(slice_from(s, 6)), &out->text);
@@ -151,24 +154,19 @@ enum error web_basic(struct http_exchange *x, struct web_basic *out)
     return OK;
 }
 
-void web_basic_free(struct web_basic *b)
-{
-    buf_wipe(&b->text);
-}
-
 static bool by_password(struct http_exchange *x, struct jmap_user *u)
 {
     const struct web_service *s = http_service(x);
-    struct web_basic b;
+    struct basic b;
     enum login_result r = LOGIN_WRONG;
     int64_t until = 0;
-    if (web_basic(x, &b) == OK)
+    if (read_basic(x, &b) == OK)
         r = login_check(
             s->login,
             &(struct login_request){
                 .peer = http_client(x), .service = "web", .user = b.user, .password = b.password},
             &u->account, &until);
-    web_basic_free(&b);
+    buf_wipe(&b.text);
     /* The mailboxes of an account are made at its first login. */
     if (r == LOGIN_OK &&
         store_account_ensure(s->jmap->store, u->account.id, slice_str(u->account.language)) != OK)
@@ -232,5 +230,6 @@ bool web_is_logged_in(struct http_exchange *x)
         return false;
     if (fresh[0] != 0)
         web_set_cookie(x, fresh);
+    mem_wipe(fresh, sizeof fresh);
     return true;
 }

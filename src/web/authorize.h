@@ -22,15 +22,6 @@ bool web_is_logged_in(struct http_exchange *x);
 /* Did one of our own pages send it? By Origin, else by Sec-Fetch-Site. */
 bool web_is_own_page(struct http_exchange *x);
 
-/* The user and password of HTTP Basic (RFC 7617); ERR_NOTFOUND: there are none; ERR_INPUT. To be
- * given back with web_basic_free(), also after an error. */
-struct web_basic {
-    struct buf text;
-    struct slice user, password;
-};
-must_use enum error web_basic(struct http_exchange *x, struct web_basic *out);
-void web_basic_free(struct web_basic *b);
-
 /* --- Answers --- */
 
 /* {"type": "..."} */

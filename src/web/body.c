@@ -2,15 +2,6 @@
 #include "web/body.h"
 
 #include "base/limits.h"
-#include "base/mem.h"
-
-void body_wipe(struct slice text)
-{
-    void *p; /* jansson's own copy, or the collected body; nobody reads it after this */
-    memcpy(&p, &text.p, sizeof p);
-    if (p != NULL)
-        mem_wipe(p, text.n);
-}
 
 void body_take_json(struct http_exchange *x, size_t limit)
 {
@@ -26,12 +17,10 @@ void body_take_json(struct http_exchange *x, size_t limit)
 
 json_t *body_object(struct http_exchange *x)
 {
-    struct slice body = http_body(x);
     json_t *object;
     /* A worker's stack is small, and nobody has logged in yet: nothing deeper is read. */
-    if (json_read(body, 1, LIMIT_WEB_BODY, &object) != OK)
+    if (json_read(http_body(x), 1, LIMIT_WEB_BODY, &object) != OK)
         object = NULL;
-    body_wipe(body); /* there are passwords in it */
     if (json_is_object(object))
         return object;
     json_decref(object);

@@ -34,7 +34,7 @@ static void body_free(struct http_exchange *x)
 {
     if (x->body_mode == BODY_TAKEN)
         atomic_fetch_sub(&bodies, x->body.n);
-    buf_free(&x->body);
+    buf_wipe(&x->body); /* a login, perhaps */
 }
 
 static void log_exchange(const struct http_exchange *x)
@@ -65,7 +65,7 @@ void exchange_free(struct http_exchange *x)
         x->gone(x->data);
     body_free(x);
     buf_free(&x->kept);
-    arena_free(&x->arena);
+    arena_wipe(&x->arena); /* Authorization and Cookie are in it */
     mem_free(x);
 }
 

@@ -89,7 +89,6 @@ static void finish_login(struct http_exchange *x)
     else
         http_problem(x, 400, "about:blank", "Address and password are missing",
                      "Adresse und Passwort fehlen");
-    body_wipe(password);
     json_decref(body);
 }
 

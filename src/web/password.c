@@ -67,7 +67,6 @@ static void finish(struct http_exchange *x)
                      "Das neue Passwort fehlt");
     else if (web_authorize(x, &u))
         change(x, &u.account, password, body_text(body, "language"));
-    body_wipe(password);
     json_decref(body);
 }
 
