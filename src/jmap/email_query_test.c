@@ -364,7 +364,7 @@ static void make_filter(struct world *w, int depth, bool texts, struct buf *json
             make_text(w, json, match);
             return;
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case 1:
         box = pick(w, BOXES);
         buf_printf(json, "{'inMailbox': 'B%u'}", (unsigned)w->box[box]);
