@@ -278,9 +278,10 @@ static void put_old(struct build *b, size_t *from, size_t to, size_t *at)
     }
 }
 
-static void merge_messages(struct build *b)
+/* The rows in the order of the array, each with the old position that it stands before. */
+static struct item *place_rows(struct build *b)
 {
-    size_t n_old = b->old != NULL ? b->old->n : 0, from = 0, at = 0;
+    size_t n_old = b->old != NULL ? b->old->n : 0, lo = 0;
     /* Rows come by mailbox and uid; a stable sort keeps that where all else is equal. */
     for (size_t i = 0; i < b->n_row; i++)
         b->items[i] = (struct item){~b->row[i].email, (uint32_t)i};
@@ -290,7 +291,7 @@ static void merge_messages(struct build *b)
     sorted = sort_items(sorted, sorted == b->items ? b->tmp : b->items, b->n_row);
     for (size_t i = 0; i < b->n_row; i++) {
         const struct view_message *row = &b->row[sorted[i].at];
-        size_t lo = from, hi = n_old;
+        size_t hi = n_old;
         while (lo < hi) {
             size_t mid = lo + (hi - lo) / 2;
             if (comes_after(row, &b->old->m[mid]))
@@ -298,13 +299,49 @@ static void merge_messages(struct build *b)
             else
                 hi = mid;
         }
-        put_old(b, &from, lo, &at);
-        b->row_at[sorted[i].at] = (uint32_t)at;
-        b->v->m[at++] = *row;
+        sorted[i].key = lo;
+    }
+    return sorted;
+}
+
+static void merge_messages(struct build *b, const struct item *placed)
+{
+    size_t n_old = b->old != NULL ? b->old->n : 0, from = 0, at = 0;
+    b->v->m = mem_resize(NULL, b->v->n, sizeof b->v->m[0]);
+    for (size_t i = 0; i < b->n_row; i++) {
+        put_old(b, &from, placed[i].key, &at);
+        b->row_at[placed[i].at] = (uint32_t)at;
+        b->v->m[at++] = b->row[placed[i].at];
     }
     put_old(b, &from, n_old, &at);
     if (at != b->v->n)
         bug("a view of %zu messages has %zu", b->v->n, at);
+}
+
+/* As above where messages only came, into the array of a view that nobody looks at: new memory for
+ * all of them is most of the work when one has come. */
+static void insert_messages(struct build *b, const struct item *placed)
+{
+    struct view *v = b->v;
+    size_t to = b->old->n;
+    v->m = mem_resize(b->old->m, v->n, sizeof v->m[0]);
+    b->old->m = NULL;
+    for (size_t i = b->n_row; i-- > 0;) {
+        size_t from = placed[i].key;
+        memmove(&v->m[from + i + 1], &v->m[from], (to - from) * sizeof v->m[0]);
+        for (; to > from; to--)
+            b->map[to - 1] = (uint32_t)(to + i);
+        v->m[from + i] = b->row[placed[i].at];
+        b->row_at[placed[i].at] = (uint32_t)(from + i);
+    }
+    for (; to > 0; to--)
+        b->map[to - 1] = (uint32_t)(to - 1);
+}
+
+/* insert_messages() has moved them. */
+static const struct view_message *old_message(const struct build *b, uint32_t at)
+{
+    return b->old->m != NULL ? &b->old->m[at] : &b->v->m[b->map[at]];
 }
 
 /* The index by email, or by thread, which goes against the order of the array. */
@@ -327,7 +364,7 @@ static void merge_index(struct build *b, const uint32_t *was, uint32_t *is, bool
         size_t lo = from, hi = n_old;
         while (i < n && lo < hi) {
             size_t mid = lo + (hi - lo) / 2;
-            const struct view_message *m = &b->old->m[was[mid]];
+            const struct view_message *m = old_message(b, was[mid]);
             uint64_t key = thread ? m->thread : m->email;
             uint32_t place = b->map[was[mid]];
             bool before = key != sorted[i].key ? key < sorted[i].key
@@ -379,8 +416,11 @@ static void merge(struct build *b)
     b->items = mem_resize(NULL, b->n_row, sizeof *b->items);
     b->tmp = mem_resize(NULL, b->n_row, sizeof *b->tmp);
     b->v->order = view_order_new(b->v->n);
-    b->v->m = mem_resize(NULL, b->v->n, sizeof b->v->m[0]);
-    merge_messages(b);
+    const struct item *placed = place_rows(b);
+    if (b->spent && b->same_boxes && b->n_gone == 0)
+        insert_messages(b, placed);
+    else
+        merge_messages(b, placed);
     merge_index(b, b->old != NULL ? b->old->order->by_email : NULL, b->v->order->by_email, false);
     merge_index(b, b->old != NULL ? b->old->order->by_thread : NULL, b->v->order->by_thread, true);
     merge_boxes(b);
