@@ -23,12 +23,15 @@ const PICTURE = /^data:image\/(?:png|gif|jpe?g|webp);base64,[a-z0-9+/=\s]*$/i;
 /** Where the picture with this cid is shown from, or null when it is none of this message's. */
 export type Pictures = (cid: string) => string | null;
 
-// Tags in which style= could only be text are rare; what is renamed wrongly there is a word in a text.
-// The parser must not see style, or the page's policy complains of each.
-function hideStyle(html: string): string {
+// Only so that the page's policy has nothing to complain of while the markup is parsed: style is set
+// aside, what would be refused anyway is renamed. What is safe is decided by the cleaning.
+function quieten(html: string): string {
   return html
     .replace(/<style\b[^>]*>[\s\S]*?(?:<\/style\s*>|$)/gi, '')
-    .replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/(\s)style(\s*=)/gi, '$1data-style$2'));
+    .replace(/<base\b/gi, '<i')
+    .replace(/<[a-z][^>]*>/gi, (tag) =>
+      tag.replace(/(\s)style(\s*=)/gi, '$1data-style$2').replace(/([\s/"'])on[a-z]+(\s*=)/gi, '$1data-off$2'),
+    );
 }
 
 /** Applies the style that was set aside. */
@@ -71,7 +74,7 @@ export function cleanForEditor(html: string, pictures: Pictures): DocumentFragme
   purify.addHook('afterSanitizeAttributes', (node) => {
     if (node.nodeName === 'IMG') picture(node as Element, pictures);
   });
-  const fragment = purify.sanitize(hideStyle(html), {
+  const fragment = purify.sanitize(quieten(html), {
     ALLOWED_TAGS: TAGS,
     ALLOWED_ATTR: ATTRIBUTES,
     ALLOW_DATA_ATTR: false,
