@@ -321,6 +321,7 @@ static void session_set(struct jmap_call *c)
         return;
     jmap_answer(c);
     end_sessions(c, list, n, destroy, others, missing, &n_missing);
+    jmap_push_wake(c->user->account.id); /* streams of those end with them */
     jmap_not_found(c, missing, n_missing);
     jw_end(c->out);
 }

@@ -116,6 +116,9 @@ must_use enum error jmap_push_begin(const struct jmap_service *s, const struct j
 /* Appends a "state" event when something changed since the last call; true when it did. */
 bool jmap_push_event(struct jmap_push *p, struct buf *out);
 void jmap_push_end(struct jmap_push *p);
+/* After a change that the store does not know of (identities, ended sessions, ...): wakes the
+ * account's streams. */
+void jmap_push_wake(uint64_t account);
 
 /* --- Care --- */
 

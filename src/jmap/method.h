@@ -173,8 +173,6 @@ bool jmap_since(struct jmap_call *c, const char *name, const struct view_state *
 struct view *jmap_view(struct jmap_call *c);
 void jmap_view_again(struct jmap_call *c);
 
-/* After a change that the store does not know of (identities, ...): wakes the account's streams. */
-void jmap_push_wake(uint64_t account);
 
 /* Runs another method's call after this one (onSuccessUpdateEmail, Email/copy): its answer follows
  * with the same call id, if this one does not fail. Takes `args`. */

@@ -22,8 +22,10 @@ static void end_present(struct http_exchange *x)
         web_session_find(s->sessions, token, http_client(x), &session, &a, fresh) != OK)
         return;
     mem_wipe(fresh, sizeof fresh);
-    if (web_session_end(s->sessions, session.account, session.id) == OK)
-        log_info("web.logout", log_text("user", a.address), log_u64("session", session.id));
+    if (web_session_end(s->sessions, session.account, session.id) != OK)
+        return;
+    log_info("web.logout", log_text("user", a.address), log_u64("session", session.id));
+    jmap_push_wake(session.account); /* its streams end with it */
 }
 
 static bool from_elsewhere(struct http_exchange *x)
