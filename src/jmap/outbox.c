@@ -59,14 +59,8 @@ static void busy_end(struct busy *b)
 const struct submission *outbox_find(const struct jmap_service *s, struct arena *a,
                                      uint64_t account, uint64_t id)
 {
-    struct submission *list;
-    size_t n;
-    if (store_submissions(s->store, account, a, &list, &n))
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        if (list[i].id == id)
-            return &list[i];
-    return NULL;
+    struct submission *out = arena_new(a, struct submission);
+    return out && store_submission(s->store, account, id, a, out) == OK ? out : NULL;
 }
 
 static struct slice parameter(json_t *address, const char *name)

@@ -7,6 +7,9 @@
 #define MSG_COLS                                                                                   \
     "flags, modseq, size, body, email, thread, internal_date, zone, save_date, sent, bits, born, \
  hidden"
+#define SUBMISSION                                                                                 \
+    "SELECT id, email, thread, identity, state, added, changed, send_at, envelope, answer,"        \
+    " queue_entry FROM submission WHERE account = ?1 AND state <> 9"
 #define BOX_ROWS "BETWEEN m.num << 32 AND (m.num << 32) + 4294967295"
 
 static const char *const text[ST_COUNT] = {
@@ -227,9 +230,8 @@ static const char *const text[ST_COUNT] = {
                              " answer = ?5, queue_entry = ?6, body = 0, prefix = x'' WHERE id = ?1",
     [ST_SUBMISSION_REMOVE] = "UPDATE submission SET state = 9, changed = ?2, settled = ?3,"
                              " envelope = x'', answer = x'' WHERE id = ?1",
-    [ST_SUBMISSION_LIST] = "SELECT id, email, thread, identity, state, added, changed, send_at,"
-                           " envelope, answer, queue_entry FROM submission WHERE account = ?1"
-                           " AND state <> 9 ORDER BY id",
+    [ST_SUBMISSION_LIST] = SUBMISSION " ORDER BY id",
+    [ST_SUBMISSION_ONE] = SUBMISSION " AND id = ?2",
     [ST_SUBMISSION_GONE] = "SELECT id FROM submission WHERE account = ?1 AND state = 9"
                            " AND changed > ?2 ORDER BY id",
     [ST_SUBMISSION_DUE] = "SELECT send_at, account, id FROM submission WHERE state = 0"

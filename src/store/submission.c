@@ -323,6 +323,53 @@ enum error submissions_drop(struct shard *sh, uint64_t account, bool *more)
 
 /* --- Reading --- */
 
+static struct submission read_one(sqlite3_stmt *st, struct arena *a)
+{
+    return (struct submission){.id = col_u(st, 0),
+                               .email = col_u(st, 1),
+                               .thread = col_u(st, 2),
+                               .identity = col_u32(st, 3),
+                               .state = (enum submission_state)col_i(st, 4),
+                               .added = col_u(st, 5),
+                               .changed = col_u(st, 6),
+                               .send_at = col_i(st, 7),
+                               .envelope = arena_dup(a, col_slice(st, 8)),
+                               .answer = arena_dup(a, col_slice(st, 9)),
+                               .queue_entry = col_u(st, 10)};
+}
+
+static enum error find_one(struct index *x, uint64_t account, uint64_t id, struct arena *a,
+                           struct submission *out)
+{
+    enum error e = OK;
+    sqlite3_stmt *st = index_use(x, ST_SUBMISSION_ONE);
+    if (st != NULL) {
+        bind_u(st, 1, account);
+        bind_u(st, 2, id);
+    }
+    if (index_row(x, st, &e) != 1)
+        return e == OK ? ERR_NOTFOUND : e;
+    const struct submission found = read_one(st, a);
+    index_reset(st);
+    if (a->failed)
+        return ERR_LIMIT;
+    *out = found;
+    return OK;
+}
+
+enum error store_submission(struct store *s, uint64_t account, uint64_t id, struct arena *a,
+                            struct submission *out)
+{
+    struct shard *sh = store_shard(s, account);
+    struct reader *r;
+    enum error e = reader_get(sh, &r);
+    if (e != OK)
+        return e;
+    e = find_one(&r->x, account, id, a, out);
+    reader_put(sh, r);
+    return e;
+}
+
 static enum error read_all(struct index *x, uint64_t account, struct arena *a,
                            struct submission **list, size_t *n)
 {
@@ -336,17 +383,7 @@ static enum error read_all(struct index *x, uint64_t account, struct arena *a,
             cap = cap ? cap * 2 : 16;
             *list = mem_resize(*list, cap, sizeof **list);
         }
-        (*list)[(*n)++] = (struct submission){.id = col_u(st, 0),
-                                              .email = col_u(st, 1),
-                                              .thread = col_u(st, 2),
-                                              .identity = col_u32(st, 3),
-                                              .state = (enum submission_state)col_i(st, 4),
-                                              .added = col_u(st, 5),
-                                              .changed = col_u(st, 6),
-                                              .send_at = col_i(st, 7),
-                                              .envelope = arena_dup(a, col_slice(st, 8)),
-                                              .answer = arena_dup(a, col_slice(st, 9)),
-                                              .queue_entry = col_u(st, 10)};
+        (*list)[(*n)++] = read_one(st, a);
     }
     return e == OK && a->failed ? ERR_LIMIT : e;
 }

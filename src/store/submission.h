@@ -38,6 +38,9 @@ must_use enum error store_submission_settle(struct store *s, uint64_t account, u
                                             uint64_t queue_entry);
 /* Forgets it; store_submissions_gone() names it. ERR_CONFLICT while it is pending. */
 must_use enum error store_submission_remove(struct store *s, uint64_t account, uint64_t id);
+/* One of an account; ERR_NOTFOUND. Slices in `a`. */
+must_use enum error store_submission(struct store *s, uint64_t account, uint64_t id,
+                                     struct arena *a, struct submission *out);
 /* All of an account, by id; slices in `a`. */
 must_use enum error store_submissions(struct store *s, uint64_t account, struct arena *a,
                                       struct submission **out, size_t *n);

@@ -45,6 +45,11 @@ static struct submission only(struct kit *k, uint64_t account)
     size_t n;
     assert_int_equal(store_submissions(k->s, account, &k->a, &s, &n), OK);
     assert_int_equal(n, 1);
+    struct submission same;
+    assert_int_equal(store_submission(k->s, account, s->id, &k->a, &same), OK);
+    assert_true(same.changed == s->changed && slice_eq(same.answer, s->answer));
+    assert_int_equal(store_submission(k->s, account + 1, s->id, &k->a, &same), ERR_NOTFOUND);
+    assert_int_equal(store_submission(k->s, account, s->id + 1, &k->a, &same), ERR_NOTFOUND);
     return s[0];
 }
 
