@@ -106,7 +106,8 @@ export class Client {
     return batch;
   }
 
-  private flush(): void {
+  /** Sends what was called in this tick without waiting for its end: before much is drawn, say. */
+  flush(): void {
     const batches = this.batches;
     this.batches = [];
     this.scheduled = false;

@@ -33,6 +33,7 @@ export async function start(): Promise<void> {
   // A search needs to know the folders; a folder's list need not wait for them.
   const guess = route.value.search === null ? (route.value.mailbox ?? USUAL_INBOX) : null;
   const first = guess ? openList({ mailbox: guess, search: null }).then(() => true, () => false) : Promise.resolve(true);
+  client.flush(); // the server works while the shell is drawn
   auth.value = 'in';
   try {
     const got = await boxes;
