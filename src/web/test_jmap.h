@@ -112,6 +112,11 @@ bool jmap_push_event(struct jmap_push *p, struct buf *out)
     return false;
 }
 
+/* No stream here looks at anything but its session when it is woken. */
+void jmap_push_wake(uint64_t account)
+{
+}
+
 void jmap_push_end(struct jmap_push *p)
 {
     mem_free(p);
