@@ -3,7 +3,7 @@
 #include "jmap/request.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include <pthread.h>
+#include "base/tally.h"
 
 /* Kept free in the response for the errors of all calls, whose ids may grow sixfold. */
 enum { RESERVE = JMAP_ANSWERS * (6 * LIMIT_JMAP_CALL_ID + 512) };
@@ -30,41 +30,6 @@ static int problem(struct buf *out, const char *type, const char *detail, const 
     }
     jw_end(&w);
     return 400;
-}
-
-/* --- How many run --- */
-
-enum { ROWS = 256 };
-static struct running {
-    uint64_t account;
-    struct running *next;
-} * running[ROWS];
-static pthread_mutex_t running_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static bool run_begin(struct running *r, uint64_t account)
-{
-    size_t n = 0;
-    *r = (struct running){.account = account};
-    pthread_mutex_lock(&running_lock);
-    struct running **row = &running[account % ROWS];
-    for (const struct running *o = *row; o != NULL; o = o->next)
-        n += o->account == account;
-    if (n < LIMIT_JMAP_CONCURRENT) {
-        r->next = *row;
-        *row = r;
-    }
-    pthread_mutex_unlock(&running_lock);
-    return n < LIMIT_JMAP_CONCURRENT;
-}
-
-static void run_end(struct running *r)
-{
-    pthread_mutex_lock(&running_lock);
-    struct running **at = &running[r->account % ROWS];
-    while (*at != r)
-        at = &(*at)->next;
-    *at = r->next;
-    pthread_mutex_unlock(&running_lock);
 }
 
 /* --- Calls --- */
@@ -335,10 +300,11 @@ static int run_text(const struct jmap_service *s, const struct jmap_user *u, str
 int jmap_api(const struct jmap_service *s, const struct jmap_user *u, struct slice request,
              struct buf *out)
 {
-    struct running r;
-    if (!run_begin(&r, u->account.id))
+    static struct tally running = TALLY_INIT;
+    struct tally_use one = {0};
+    if (!tally_take(&running, &one, u->account.id, 1, LIMIT_JMAP_CONCURRENT))
         return problem(out, "limit", "too many requests at once", "maxConcurrentRequests");
     int status = run_text(s, u, request, out);
-    run_end(&r);
+    tally_give(&running, &one);
     return status;
 }

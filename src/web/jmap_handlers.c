@@ -1,14 +1,12 @@
 /* JMAP over HTTP: session, API, uploads, downloads and events (RFC 8620 2, 3, 6, 7.3). */
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/mem.h"
+#include "base/tally.h"
 #include "web/authorize.h"
 #include "web/body.h"
 #include "web/handlers.h"
 
 #define LIMIT_TYPE "urn:ietf:params:jmap:error:limit"
-
-enum { BUCKETS = 256 }; /* of tables by account */
 
 static const struct jmap_service *jmap(const struct http_exchange *x)
 {
@@ -73,55 +71,21 @@ static struct jmap_user *user_of(struct http_exchange *x)
 
 /* Answers that their clients have not taken yet. Each may be long, and a client may let any number
  * wait, so those of an account are bounded together. */
-struct unsent {
-    struct unsent *next; /* in its bucket */
-    uint64_t account, bytes;
-};
-
-static struct {
-    pthread_mutex_t lock;
-    struct unsent *bucket[BUCKETS];
-} unsent = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static struct unsent **unsent_bucket(uint64_t account)
-{
-    return &unsent.bucket[hash_u64(account) % BUCKETS];
-}
-
-static bool too_much_unsent(uint64_t account)
-{
-    uint64_t bytes = 0;
-    pthread_mutex_lock(&unsent.lock);
-    for (const struct unsent *one = *unsent_bucket(account); one != NULL; one = one->next)
-        bytes += one->account == account ? one->bytes : 0;
-    pthread_mutex_unlock(&unsent.lock);
-    return bytes >= LIMIT_HTTP_UNSENT_ACCOUNT;
-}
+static struct tally unsent = TALLY_INIT;
 
 static void drop_unsent(void *data)
 {
-    struct unsent *gone = data;
-    pthread_mutex_lock(&unsent.lock);
-    struct unsent **p = unsent_bucket(gone->account);
-    while (*p != NULL && *p != gone)
-        p = &(*p)->next;
-    if (*p != NULL)
-        *p = gone->next;
-    pthread_mutex_unlock(&unsent.lock);
-    mem_free(gone);
+    tally_give(&unsent, data);
+    mem_free(data);
 }
 
 static void keep_unsent(struct http_exchange *x, uint64_t account, size_t bytes)
 {
-    struct unsent *one = mem_alloc(sizeof *one);
-    struct unsent **bucket = unsent_bucket(account);
-    one->account = account;
-    one->bytes = bytes;
-    pthread_mutex_lock(&unsent.lock);
-    one->next = *bucket;
-    *bucket = one;
-    pthread_mutex_unlock(&unsent.lock);
-    http_set_data(x, one, drop_unsent);
+    struct tally_use *use = mem_alloc(sizeof *use);
+    if (tally_take(&unsent, use, account, bytes, UINT64_MAX))
+        http_set_data(x, use, drop_unsent);
+    else
+        mem_free(use);
 }
 
 static void begin_api(struct http_exchange *x)
@@ -137,7 +101,7 @@ static void finish_api(struct http_exchange *x)
 {
     const struct jmap_user *u = http_data(x);
     struct buf out = BUF_INIT(LIMIT_JMAP_RESPONSE);
-    if (too_much_unsent(u->account.id)) {
+    if (tally_of(&unsent, u->account.id) >= LIMIT_HTTP_UNSENT_ACCOUNT) {
         answer_error(x, ERR_LIMIT);
         return;
     }
@@ -312,7 +276,7 @@ const struct http_handler web_jmap_download = {.finish = finish_download};
 enum { PING_LEAST = 10, PING_MOST = 3600 };
 
 struct stream {
-    struct stream *next; /* in its bucket */
+    struct tally_use use;
     struct web_sessions *sessions;
     struct jmap_push *push;
     struct login_session *login;
@@ -323,42 +287,12 @@ struct stream {
     int64_t pinged_at;
 };
 
-/* The streams of this process, to count those of an account. */
-static struct {
-    pthread_mutex_t lock;
-    struct stream *bucket[BUCKETS];
-} streams = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static bool register_stream(struct stream *s)
-{
-    struct stream **bucket = &streams.bucket[hash_u64(s->account) % BUCKETS];
-    size_t n = 0;
-    pthread_mutex_lock(&streams.lock);
-    for (const struct stream *other = *bucket; other != NULL; other = other->next)
-        n += other->account == s->account;
-    if (n < LIMIT_HTTP_EVENTS_ACCOUNT) {
-        s->next = *bucket;
-        *bucket = s;
-    }
-    pthread_mutex_unlock(&streams.lock);
-    return n < LIMIT_HTTP_EVENTS_ACCOUNT;
-}
-
-static void unregister_stream(struct stream *s)
-{
-    pthread_mutex_lock(&streams.lock);
-    struct stream **p = &streams.bucket[hash_u64(s->account) % BUCKETS];
-    while (*p != NULL && *p != s)
-        p = &(*p)->next;
-    if (*p != NULL)
-        *p = s->next;
-    pthread_mutex_unlock(&streams.lock);
-}
+static struct tally streams = TALLY_INIT;
 
 static void free_stream(void *arg)
 {
     struct stream *s = arg;
-    unregister_stream(s);
+    tally_give(&streams, &s->use);
     if (s->push != NULL)
         jmap_push_end(s->push);
     login_session_end(s->login);
@@ -413,7 +347,8 @@ static void finish_events(struct http_exchange *x)
     s->pinged_at = clock_ms();
     s->waker = http_waker(x);
     s->login = login_session_begin(service->login, &u.account, "web", s->waker);
-    enum error e = register_stream(s) ? OK : ERR_LIMIT;
+    enum error e =
+        tally_take(&streams, &s->use, u.account.id, 1, LIMIT_HTTP_EVENTS_ACCOUNT) ? OK : ERR_LIMIT;
     if (e == OK)
         e = jmap_push_begin(service->jmap, &u, jmap_types(types), s->waker, &s->push);
     if (e != OK) {
