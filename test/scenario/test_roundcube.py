@@ -1,5 +1,7 @@
 """Debian's Roundcube in front of Depesche, with what packaging/roundcube brings (doc/roundcube.md)."""
 import contextlib
+import email
+import email.policy
 import http.client
 import http.cookiejar
 import imaplib
@@ -202,3 +204,22 @@ def test_the_lockout_hits_the_visitor(roundcube):
     imap_from(demo, "127.0.0.1", PASSWORD)
     why = demo.command("ban", "why", "127.0.0.63").stdout
     assert ANNA in why and "imap" in why
+
+
+def test_in_chromium(roundcube):
+    """As a visitor uses it: test/browser/roundcube.mjs."""
+    need("chromium")
+    demo, port, place = roundcube
+    with demo.smtp() as s:
+        s.sendmail("friend@sender.example", [ANNA], message(subject="Gruss aus Kiel"))
+    done = subprocess.run(["node", ROOT / "test" / "browser" / "roundcube.mjs", f"http://127.0.0.1:{port}", PASSWORD, NEXT],
+                          capture_output=True, text=True, timeout=300)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:] + (place / "logs" / "php").read_text()[-1000:]
+    i = demo.imap("ben")
+    wait_for(lambda: int(i.select("INBOX")[1][0]) == 1, 10, "the message")
+    m = email.message_from_bytes(i.fetch("1", "(BODY[])")[1][0][1], policy=email.policy.default)
+    i.logout()
+    [attached] = m.iter_attachments()
+    assert m["Subject"] == "Aus Roundcube" and m.get_body().get_content().strip() == "Moin Ben"
+    assert attached.get_filename() == "Fahrplan für Föhr.txt" and attached.get_content().strip() == "um acht"
