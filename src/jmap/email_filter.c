@@ -38,7 +38,9 @@ static struct slice phrase(struct arena *a, struct slice s)
     return p ? slice_of(p, n) : SLICE("");
 }
 
-bool filter_word_next(struct arena *a, struct slice *rest, struct slice *word)
+/* What a user typed, a word or quoted phrase at a time ('\' escapes in a phrase); unescaped in `a`.
+ * False at the end. */
+static bool word_next(struct arena *a, struct slice *rest, struct slice *word)
 {
     for (;;) {
         size_t i = 0;
@@ -238,7 +240,7 @@ static struct filter_node *words_node(struct filter_reader *r, enum text_field f
 {
     struct filter_node *all = counted_node(r, FILTER_AND);
     struct slice word;
-    while (all != NULL && filter_word_next(r->c->arena, &text, &word)) {
+    while (all != NULL && word_next(r->c->arena, &text, &word)) {
         struct filter_node *n = word_node(r, field, header, word);
         if (n == NULL)
             return NULL;

@@ -62,8 +62,4 @@ struct filter_subject {
 };
 enum filter_truth email_filter_test(const struct filter_node *n, const struct filter_subject *s);
 
-/* What a user typed, a word or quoted phrase at a time ('\' escapes in a phrase); unescaped in `a`.
- * False at the end. */
-bool filter_word_next(struct arena *a, struct slice *rest, struct slice *word);
-
 #endif

@@ -286,7 +286,8 @@ static void write_groups(struct arena *a, struct json_writer *w, const struct ad
 
 /* --- Ids, dates, URLs --- */
 
-bool header_id_next(struct slice *rest, struct slice *id)
+/* Takes the next message id off *rest, without < and >; false at the end. */
+static bool id_next(struct slice *rest, struct slice *id)
 {
     for (;;) {
         *rest = slice_from(*rest, slice_index(*rest, '<'));
@@ -309,7 +310,7 @@ static void write_bracketed(struct arena *a, struct json_writer *w, struct slice
 {
     struct slice rest = header_token(a, value), item;
     bool any = false;
-    while (header_id_next(&rest, &item)) {
+    while (id_next(&rest, &item)) {
         if (!any)
             jw_array(w);
         any = true;

@@ -51,7 +51,5 @@ void header_form_write(struct arena *a, struct json_writer *w, enum header_form 
 void header_addresses_write(struct arena *a, struct json_writer *w, const struct address *list);
 /* Text that is decoded already: made NFC, without NUL. */
 void header_text_write(struct json_writer *w, struct slice utf8);
-/* Takes the next message id off *rest, without < and >; false at the end. */
-bool header_id_next(struct slice *rest, struct slice *id);
 
 #endif

@@ -341,7 +341,7 @@ void jmap_state_write(struct json_writer *w, const struct view_state *s)
     jw_str(w, text);
 }
 
-enum error jmap_state_parse(struct slice text, struct view_state *out)
+static enum error state_parse(struct slice text, struct view_state *out)
 {
     struct slice piece[3];
     uint64_t v[3];
@@ -362,7 +362,7 @@ bool jmap_since(struct jmap_call *c, const char *name, const struct view_state *
         return false;
     if (text.p == NULL)
         return refuse(c, name, "must be given");
-    if (jmap_state_parse(text, out) == OK && out->modseq <= now->modseq &&
+    if (state_parse(text, out) == OK && out->modseq <= now->modseq &&
         out->next_email <= now->next_email && out->next_mailbox <= now->next_mailbox)
         return true;
     jmap_fail(c, "cannotCalculateChanges", NULL);

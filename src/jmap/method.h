@@ -162,7 +162,6 @@ must_use enum error jmap_json_parse(struct slice text, json_t **out);
 enum { JMAP_STATE_TEXT = 64 };
 void jmap_state_print(const struct view_state *s, char out[JMAP_STATE_TEXT]);
 void jmap_state_write(struct json_writer *w, const struct view_state *s);
-must_use enum error jmap_state_parse(struct slice text, struct view_state *out);
 /* sinceState of a /changes or sinceQueryState; fails with cannotCalculateChanges when it is none,
  * or not one that `now` can have grown from. */
 bool jmap_since(struct jmap_call *c, const char *name, const struct view_state *now,
@@ -172,7 +171,6 @@ bool jmap_since(struct jmap_call *c, const char *name, const struct view_state *
  * the request. NULL after jmap_fail_error(). */
 struct view *jmap_view(struct jmap_call *c);
 void jmap_view_again(struct jmap_call *c);
-
 
 /* Runs another method's call after this one (onSuccessUpdateEmail, Email/copy): its answer follows
  * with the same call id, if this one does not fail. Takes `args`. */

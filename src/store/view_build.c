@@ -3,7 +3,7 @@
  * The first view of an account is made of an empty one in the same way. */
 #include "store/view_private.h"
 
-struct view_order *view_order_new(size_t n)
+static struct view_order *order_new(size_t n)
 {
     struct view_order *o = mem_resize(NULL, sizeof *o + 4 * n * sizeof o->at[0], 1);
     atomic_init(&o->refs, 1);
@@ -415,7 +415,7 @@ static void merge(struct build *b)
     b->row_at = mem_resize(NULL, b->n_row, sizeof *b->row_at);
     b->items = mem_resize(NULL, b->n_row, sizeof *b->items);
     b->tmp = mem_resize(NULL, b->n_row, sizeof *b->tmp);
-    b->v->order = view_order_new(b->v->n);
+    b->v->order = order_new(b->v->n);
     const struct item *placed = place_rows(b);
     if (b->spent && b->same_boxes && b->n_gone == 0)
         insert_messages(b, placed);

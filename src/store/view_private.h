@@ -38,7 +38,6 @@ struct view {
  * (NULL: of nothing). `spent`: nobody else has `old`, nor will look at it after this went well.
  * ERR_AGAIN: a message was purged before it was read. */
 must_use enum error view_build(struct shard *sh, struct view *old, bool spent, struct view *v);
-struct view_order *view_order_new(size_t n);
 void view_order_unref(struct view_order *o);
 
 /* view_count.c: adds (by 1) or takes away (by -1) what the thread of the message at `position`

@@ -142,13 +142,6 @@ enum http_method method_of(struct slice name);
 /* Splits and checks x->target and the authority; 0 or the status of the refusal. */
 int request_target(struct http_exchange *x);
 must_use enum error percent_decode(struct arena *a, struct slice s, bool plus, struct slice *out);
-/* A path as handlers get it: begins with '/', no empty, "." or ".." segment, no control bytes. */
-bool path_valid(struct slice path);
-/* "example.org:8443", "[::1]": the host in lower case without port and last dot. */
-must_use enum error authority_host(struct arena *a, struct slice authority, struct slice *host);
-/* The q of `item` in a list as Accept-Encoding is, in thousandths: 0 refused, -1 not named. A "*"
- * is not looked at. */
-int quality_of(struct slice list, struct slice item, bool prefix);
 
 /* --- forwarded.c --- */
 

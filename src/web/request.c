@@ -50,7 +50,8 @@ static bool has_control(struct slice s)
     return false;
 }
 
-bool path_valid(struct slice path)
+/* A path as handlers get it: begins with '/', no empty, "." or ".." segment, no control bytes. */
+static bool path_valid(struct slice path)
 {
     if (path.n == 0 || path.p[0] != '/' || has_control(path))
         return false;
@@ -77,7 +78,8 @@ static bool host_byte(uint8_t c, bool literal)
     return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_';
 }
 
-enum error authority_host(struct arena *a, struct slice authority, struct slice *host)
+/* "example.org:8443", "[::1]": the host in lower case without port and last dot. */
+static enum error authority_host(struct arena *a, struct slice authority, struct slice *host)
 {
     struct slice name = authority, port = SLICE_NONE;
     bool literal = authority.n > 0 && authority.p[0] == '[';
@@ -287,7 +289,9 @@ static bool quality_item(struct slice *list, struct slice *name, int *q)
     return true;
 }
 
-int quality_of(struct slice list, struct slice wanted, bool prefix)
+/* The q of `wanted` in a list as Accept-Encoding is, in thousandths: 0 refused, -1 not named. A "*"
+ * is not looked at. */
+static int quality_of(struct slice list, struct slice wanted, bool prefix)
 {
     struct slice name;
     int q, best = -1;
