@@ -180,7 +180,7 @@ def test_ports(demo):
                 address, port = fields[1].rsplit(":", 1)
                 ports.add(int(port, 16))
                 assert address in ("0100007F", "0" * 24 + "01000000"), address
-    assert ports == {demo.base + n for n in (25, 143, 465, 587, 993)}
+    assert ports == {demo.base + n for n in (25, 80, 143, 443, 465, 587, 993)}
     assert not ports & {110, 995, demo.base + 110, demo.base + 995}
     for offset in (110, 995):
         with socket.socket() as s:
