@@ -320,11 +320,11 @@
 #define LIMIT_HTTP_PROBLEM             4096        /* an error's text */
 #define LIMIT_HTTP_DRAIN               (64 * 1024 * 1024) /* of a refused body that is read away */
 #define LIMIT_HTTP_DRAIN_MS            30000
-#define LIMIT_HTTP_FRAMING             8             /* bytes that frame a byte in chunks */
-#define LIMIT_HTTP_TURN                (1024 * 1024) /* sent before others get their turn */
-#define LIMIT_HTTP_SMALL_WINDOW        1024          /* smaller window updates are noise */
-#define LIMIT_HTTP_EVENTS_PENDING      (64 * 1024)   /* events not yet taken by a client */
-#define LIMIT_HTTP_EVENTS_ACCOUNT      40            /* event streams of one account */
+#define LIMIT_HTTP_FRAMING             8                  /* bytes that frame a byte in chunks */
+#define LIMIT_HTTP_TURN                (1024 * 1024)      /* sent before others get their turn */
+#define LIMIT_HTTP_SMALL_WINDOW        1024               /* smaller window updates are noise */
+#define LIMIT_HTTP_EVENTS_PENDING      (64 * 1024)        /* events not yet taken by a client */
+#define LIMIT_HTTP_EVENTS_ACCOUNT      40                 /* event streams of one account */
 #define LIMIT_HTTP_UNSENT_ACCOUNT      (64 * 1024 * 1024) /* answers of JMAP not taken yet */
 #define LIMIT_WEB_SESSIONS_ACCOUNT     50
 #define LIMIT_WEB_SESSIONS             100000
@@ -344,18 +344,19 @@
 /* JMAP */
 #define LIMIT_JMAP_REQUEST           (10 * 1024 * 1024) /* maxSizeRequest */
 #define LIMIT_JMAP_RESPONSE          (64 * 1024 * 1024)
-#define LIMIT_JMAP_SESSION           (64 * 1024)        /* the session resource */
-#define LIMIT_JMAP_DEPTH             64                 /* of its JSON */
-#define LIMIT_JMAP_VALUES            500000             /* of its JSON */
-#define LIMIT_JMAP_PATH              1024               /* bytes of a JSON pointer */
-#define LIMIT_JMAP_CALL_ID           256                /* bytes */
-#define LIMIT_JMAP_CALLS             64                 /* maxCallsInRequest */
-#define LIMIT_JMAP_CONCURRENT        8                  /* maxConcurrentRequests, an account */
-#define LIMIT_JMAP_GET               1000               /* maxObjectsInGet */
-#define LIMIT_JMAP_SET               1000               /* maxObjectsInSet */
-#define LIMIT_JMAP_QUERY             5000               /* ids of one answer */
-#define LIMIT_JMAP_FILTER            100                /* conditions and operators of one filter */
-#define LIMIT_JMAP_UPLOAD            (50 * 1024 * 1024) /* maxSizeUpload */
+#define LIMIT_JMAP_SESSION           (64 * 1024) /* the session resource */
+#define LIMIT_JMAP_DEPTH             64          /* of its JSON */
+#define LIMIT_JMAP_VALUES            500000      /* of its JSON */
+#define LIMIT_JMAP_PATH              1024        /* bytes of a JSON pointer */
+#define LIMIT_JMAP_CALL_ID           256         /* bytes */
+#define LIMIT_JMAP_REQUEST_MS        30000 /* after it no further call of a request is begun */
+#define LIMIT_JMAP_CALLS             64    /* maxCallsInRequest */
+#define LIMIT_JMAP_CONCURRENT        8     /* maxConcurrentRequests, an account */
+#define LIMIT_JMAP_GET               1000  /* maxObjectsInGet */
+#define LIMIT_JMAP_SET               1000  /* maxObjectsInSet */
+#define LIMIT_JMAP_QUERY             5000  /* ids of one answer */
+#define LIMIT_JMAP_FILTER            100   /* conditions and operators of one filter */
+#define LIMIT_JMAP_UPLOAD            (50 * 1024 * 1024)  /* maxSizeUpload */
 #define LIMIT_JMAP_UPLOADS_ACCOUNT   (500 * 1024 * 1024) /* that wait to be used */
 #define LIMIT_JMAP_UPLOAD_LEAST      (128 * 1024)        /* that each counts for there */
 #define LIMIT_JMAP_UPLOAD_SECONDS    (24 * 3600)

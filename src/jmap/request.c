@@ -1,6 +1,8 @@
 /* A request from its bytes to its answer: the calls in their order, each with the earlier ones'
  * answers at hand; see jmap.h. */
 #include "jmap/request.h"
+
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/tally.h"
@@ -240,7 +242,16 @@ static int run_all(struct jmap_request *rq, json_t *calls, bool tell_created)
     jw_object(w);
     jw_key(w, "methodResponses");
     jw_array(w);
-    json_array_foreach(calls, i, call) run_call(rq, call);
+    int64_t deadline = clock_ms() + LIMIT_JMAP_REQUEST_MS;
+    json_array_foreach(calls, i, call)
+    {
+        /* What has begun is ended; a worker is not one account's for minutes. */
+        if (clock_ms() < deadline)
+            run_call(rq, call);
+        else
+            answer_error(rq, jmap_string(json_array_get(call, 2)), "serverUnavailable",
+                         "the calls before took too long", 0);
+    }
     jw_end(w);
     if (tell_created) {
         jw_key(w, "createdIds");
