@@ -408,8 +408,45 @@ static void merge_boxes(struct build *b)
     mem_free(next);
 }
 
+/* --- Counts that are taken over --- */
+
+static bool same_aside(const struct view *a, const struct view *b)
+{
+    for (size_t i = 0; i < a->n_boxes; i++)
+        if (a->box[i].aside != b->box[i].aside)
+            return false;
+    return true;
+}
+
+static struct view_counts *copy_counts(const struct view *v)
+{
+    const struct view_counts *counts = atomic_load_explicit(&v->counts, memory_order_acquire);
+    if (counts == NULL)
+        return NULL;
+    struct view_counts *copy = mem_array(v->n_boxes, sizeof *copy);
+    if (v->n_boxes > 0)
+        memcpy(copy, counts, v->n_boxes * sizeof *copy);
+    return copy;
+}
+
+/* The counts of the view before, if one new message is all that it lacks; without its thread. */
+static struct view_counts *counts_without(const struct build *b)
+{
+    if (b->n_row != 1 || b->n_gone > 0 || b->n_change > 0 || !b->same_boxes ||
+        !same_aside(b->old, b->v))
+        return NULL;
+    struct view_counts *counts = copy_counts(b->old);
+    if (counts == NULL)
+        return NULL;
+    struct view_tally *tally = view_tally_new(b->old, counts);
+    view_tally_thread(tally, b->row->thread, -1);
+    view_tally_free(tally);
+    return counts;
+}
+
 static void merge(struct build *b)
 {
+    struct view_counts *counts = counts_without(b);
     size_t n_old = b->old != NULL ? b->old->n : 0;
     b->map = mem_resize(NULL, n_old, sizeof *b->map);
     b->row_at = mem_resize(NULL, b->n_row, sizeof *b->row_at);
@@ -424,6 +461,12 @@ static void merge(struct build *b)
     merge_index(b, b->old != NULL ? b->old->order->by_email : NULL, b->v->order->by_email, false);
     merge_index(b, b->old != NULL ? b->old->order->by_thread : NULL, b->v->order->by_thread, true);
     merge_boxes(b);
+    if (counts == NULL)
+        return;
+    struct view_tally *tally = view_tally_new(b->v, counts);
+    view_tally_thread(tally, b->row->thread, 1);
+    view_tally_free(tally);
+    atomic_store_explicit(&b->v->counts, counts, memory_order_relaxed);
 }
 
 /* --- Flags --- */
@@ -451,25 +494,6 @@ static bool few_counts_change(const struct build *b)
         cost += n;
     }
     return cost <= b->v->n / 8;
-}
-
-static bool same_aside(const struct view *a, const struct view *b)
-{
-    for (size_t i = 0; i < a->n_boxes; i++)
-        if (a->box[i].aside != b->box[i].aside)
-            return false;
-    return true;
-}
-
-static struct view_counts *copy_counts(const struct view *v)
-{
-    const struct view_counts *counts = atomic_load_explicit(&v->counts, memory_order_acquire);
-    if (counts == NULL)
-        return NULL;
-    struct view_counts *copy = mem_array(v->n_boxes, sizeof *copy);
-    if (v->n_boxes > 0)
-        memcpy(copy, counts, v->n_boxes * sizeof *copy);
-    return copy;
 }
 
 /* The same messages in the same order: only flags changed, and the counts where they did. A view
