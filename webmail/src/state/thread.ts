@@ -66,7 +66,9 @@ export async function openFromRoute(): Promise<void> {
         (r) => r.list.forEach(takeEmail),
         () => undefined,
       );
-    await loadBodies([...unfolded]);
+    const texts = loadBodies([...unfolded]);
+    client.flush(); // on their way while the rest is drawn
+    await texts;
     if (opened.value?.id !== id) return;
     await markSeen([...unfolded].filter((e) => !peekEmail(e)?.keywords.$seen));
   } catch (e) {
