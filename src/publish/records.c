@@ -224,26 +224,42 @@ static enum error add_tlsrpt(struct list *l)
     return OK;
 }
 
+/* "0 1 993 mail.example.org.", with the first port of a service that is offered. */
+static struct slice srv_of(struct list *l, enum config_service service, unsigned priority,
+                           unsigned weight)
+{
+    const struct config *c = l->in->config;
+    struct slice host = name_in(l, "", l->host);
+    return arena_printf(l->a, "%u %u %u %.*s", priority, weight,
+                        (unsigned)c->listen[service].item[0].at.port, SLICE_FMT(host));
+}
+
 static void add_srv(struct list *l)
 {
     static const struct {
-        const char *label, *numbers;
+        const char *label;
+        enum config_service service;
+        unsigned priority;
         enum publish_need need;
-        bool absent;
     } services[] = {
-        {"_imaps._tcp", "0 1 993", PUBLISH_SHOULD, false},
-        {"_submissions._tcp", "0 1 465", PUBLISH_SHOULD, false},
-        {"_imap._tcp", "10 1 143", PUBLISH_MAY, false},
-        {"_submission._tcp", "10 1 587", PUBLISH_MAY, false},
-        {"_pop3._tcp", "0 0 0", PUBLISH_MAY, true},
-        {"_pop3s._tcp", "0 0 0", PUBLISH_MAY, true},
+        {"_imaps._tcp", SERVICE_IMAPS, 0, PUBLISH_SHOULD},
+        {"_submissions._tcp", SERVICE_SUBMISSIONS, 0, PUBLISH_SHOULD},
+        {"_imap._tcp", SERVICE_IMAP, 10, PUBLISH_MAY},
+        {"_submission._tcp", SERVICE_SUBMISSION, 10, PUBLISH_MAY},
     };
     for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
-        struct slice to = services[i].absent ? SLICE(".") : name_in(l, "", l->host);
-        add_value(l, services[i].need, name_in(l, services[i].label, l->domain), DNS_SRV,
-                  arena_printf(l->a, "%s %.*s", services[i].numbers, SLICE_FMT(to)),
-                  services[i].absent ? "there is no POP3" : "mail programs find the server");
+        struct slice name = name_in(l, services[i].label, l->domain);
+        if (l->in->config->listen[services[i].service].n)
+            add_value(l, services[i].need, name, DNS_SRV,
+                      srv_of(l, services[i].service, services[i].priority, 1),
+                      "mail programs find the server");
+        else
+            add_value(l, PUBLISH_MAY, name, DNS_SRV, SLICE("0 0 0 ."), "this is not offered");
     }
+    static const char *const pop3[] = {"_pop3._tcp", "_pop3s._tcp"};
+    for (size_t i = 0; i < 2; i++)
+        add_value(l, PUBLISH_MAY, name_in(l, pop3[i], l->domain), DNS_SRV, SLICE("0 0 0 ."),
+                  "there is no POP3");
 }
 
 static void add_autoconfig(struct list *l)
@@ -254,9 +270,9 @@ static void add_autoconfig(struct list *l)
     add_value(l, PUBLISH_MAY, name_in(l, "autoconfig", l->domain), DNS_CNAME, host, remark);
     add_value(l, PUBLISH_MAY, name_in(l, "autodiscover", l->domain), DNS_CNAME, host, remark);
     add_value(l, PUBLISH_MAY, name_in(l, "_autodiscover._tcp", l->domain), DNS_SRV,
-              arena_printf(l->a, "0 0 443 %.*s", SLICE_FMT(host)), remark);
+              srv_of(l, SERVICE_HTTPS, 0, 0), remark);
     add_value(l, PUBLISH_MAY, name_in(l, "_jmap._tcp", l->domain), DNS_SRV,
-              arena_printf(l->a, "0 1 443 %.*s", SLICE_FMT(host)), "JMAP programs find the server");
+              srv_of(l, SERVICE_HTTPS, 0, 1), "JMAP programs find the server");
 }
 
 static enum error add_domain(struct list *l)

@@ -92,6 +92,32 @@ static void test_zone(void **state)
     assert_same(zone_of("other.test"), DOMAIN("other.test"));
 }
 
+/* Programs are led to the ports that are open, and told of those that are not (RFC 6186). */
+static void test_ports(void **state)
+{
+    (void)state;
+    struct test_house other;
+    test_house_make(&other, "example.test", "mail.example.test",
+                    "[listen]\nimaps = 10993\nsubmission = none\nhttps = 8443\n");
+    struct publish_input in = test_house_input(&other, "example.test");
+    struct publish_record *r;
+    size_t n;
+    autobuf zone = BUF_INIT(LIMIT_PUBLISH_ZONE);
+    assert_int_equal(publish_records(&in, &other.a, &r, &n), OK);
+    publish_zone(r, n, publish_sts_policy(other.config, &other.a), &zone);
+    static const char *const lines[] = {
+        "\n_imaps._tcp.example.test. 3600 IN SRV 0 1 10993 mail.example.test.\n",
+        "\n_submission._tcp.example.test. 3600 IN SRV 0 0 0 .\n",
+        "\n_imap._tcp.example.test. 3600 IN SRV 10 1 143 mail.example.test.\n",
+        "\n_autodiscover._tcp.example.test. 3600 IN SRV 0 0 8443 mail.example.test.\n",
+        "\n_jmap._tcp.example.test. 3600 IN SRV 0 1 8443 mail.example.test.\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (slice_find(buf_slice(&zone), slice_str(lines[i])) == zone.n)
+            fail_msg("no%s", lines[i]);
+    test_house_free(&other);
+}
+
 static void test_not_ours(void **state)
 {
     (void)state;
@@ -202,8 +228,8 @@ static void test_tags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zone), cmocka_unit_test(test_not_ours), cmocka_unit_test(test_tlsa),
-        cmocka_unit_test(test_spf),  cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_zone), cmocka_unit_test(test_ports), cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_tlsa), cmocka_unit_test(test_spf),   cmocka_unit_test(test_tags),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
