@@ -149,6 +149,14 @@ static void section_encryption(struct page *p)
 static void section_sending(struct page *p)
 {
     heading(p, "sending", "How your mail travels", "Wie Ihre Mail reist");
+    if (*p->c->smarthost.host)
+        markup(p->out,
+               say(p,
+                   "<p>What leaves goes to the server <code>%s</code> first, which carries it on "
+                   "in its own way. What follows holds for the way there.</p>\n",
+                   "<p>Was uns verlässt, geht zuerst an den Server <code>%s</code>, der es auf "
+                   "seine Weise weiterträgt. Das Folgende gilt für den Weg dorthin.</p>\n"),
+               p->c->smarthost.host);
     paragraph(
         p,
         "To other servers mail goes encrypted whenever the other side can. If it publishes "
@@ -187,13 +195,15 @@ static void section_dane(struct page *p)
            hash);
     if (since) {
         struct civil day = date_to_civil(since);
+        struct slice date =
+            arena_printf(http_arena(p->x), "%04d-%02d-%02d", day.year, day.month, day.day);
         markup(p->out,
                say(p,
-                   "<p>It has been in the DNS, signed, since %u-%u-%u: servers that check DANE "
+                   "<p>It has been in the DNS, signed, since %S: servers that check DANE "
                    "deliver to nobody but us.</p>\n",
-                   "<p>Er steht seit %u-%u-%u signiert im DNS: Server, die DANE prüfen, liefern an "
+                   "<p>Er steht seit %S signiert im DNS: Server, die DANE prüfen, liefern an "
                    "niemanden außer uns.</p>\n"),
-               (unsigned)day.year, (unsigned)day.month, (unsigned)day.day);
+               &date);
     } else {
         paragraph(p,
                   "At the last look it was not in the DNS under DNSSEC: other servers cannot check "
@@ -234,8 +244,8 @@ static void list_providers(struct page *p, enum demand demand, const char *engli
 
 static void section_providers(struct page *p)
 {
-    heading(p, "providers", "German providers: encrypted or not at all",
-            "Deutsche Anbieter: verschlüsselt oder gar nicht");
+    heading(p, "providers", "German and other large providers: encrypted or not at all",
+            "Deutsche und andere große Anbieter: verschlüsselt oder gar nicht");
     paragraph(p,
               "To these domains nothing leaves unencrypted. A message that cannot be encrypted "
               "waits, and comes back to you with the reason.",
@@ -265,16 +275,25 @@ static void section_passwords(struct page *p)
                "von ihr. Gespeichert wird nur ein Hash (Argon2id); niemand kann es "
                "lesen.</p>\n"),
            (unsigned)LIMIT_PASSWORD_MIN);
+    if (c->tolerated == 1)
+        markup(p->out,
+               say(p, "<p>One wrong password within %S is tolerated.",
+                   "<p>Ein falsches Passwort innerhalb von %S bleibt folgenlos."),
+               &window);
+    else
+        markup(p->out,
+               say(p, "<p>Up to %u wrong passwords within %S are tolerated.",
+                   "<p>Bis zu %u falsche Passwörter innerhalb von %S bleiben folgenlos."),
+               (unsigned)c->tolerated, &window);
     markup(
         p->out,
         say(p,
-            "<p>Up to %u wrong passwords within %S are tolerated. One more closes all services "
-            "to that Internet address for %S. The closing number %u within %S closes the whole "
-            "server to it for %S. Every lock ends by itself.</p>\n",
-            "<p>Bis zu %u falsche Passwörter innerhalb von %S bleiben folgenlos. Eines mehr sperrt "
-            "alle Dienste für diese Internetadresse für %S. Die Sperre Nummer %u innerhalb von %S "
-            "schließt den ganzen Server für sie für %S. Jede Sperre endet von selbst.</p>\n"),
-        (unsigned)c->tolerated, &window, &close, (unsigned)c->closings, &closings, &machine);
+            " One more closes all services to that Internet address for %S. The closing number %u "
+            "within %S closes the whole server to it for %S. Every lock ends by itself.</p>\n",
+            " Eines mehr sperrt alle Dienste für diese Internetadresse für %S. Die Sperre Nummer "
+            "%u innerhalb von %S schließt den ganzen Server für sie für %S. Jede Sperre endet von "
+            "selbst.</p>\n"),
+        &close, (unsigned)c->closings, &closings, &machine);
     end(p);
 }
 
@@ -324,7 +343,8 @@ static void head(struct page *p)
     markup(p->out,
            "<!DOCTYPE html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-           "<title>%s</title>\n<link rel=\"stylesheet\" href=\"/details.css\">\n</head>\n<body>\n"
+           "<title>%s</title>\n<link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" "
+           "href=\"/details.css\">\n</head>\n<body>\n"
            "<header>\n<h1>%s</h1>\n<nav><a class=\"button\" href=\"/mail/\">%s</a> "
            "<a href=\"/?lang=%s\" hreflang=\"%s\" lang=\"%s\">%s</a></nav>\n</header>\n<main>\n",
            p->german ? "de" : "en", name, name, say(p, "To the webmail", "Zum Webmail"),

@@ -166,11 +166,11 @@ def test_details_tell_what_is_configured(fresh_demo, tmp_path):
     (tmp_path / "imprint.txt").write_text("Verein <für> Post\nHafenstraße 1\n\nTel. 040 1")
     config = d.config.read_text().replace("[guard]", "[guard]\ntolerated = 2\nclose = 1h")
     d.config.write_text(config + f"\n[web]\nname = Vereinspost\nimprint = {tmp_path}/imprint.txt\n"
-                                 "[sending]\nclear_text = no\n")
+                                 "[sending]\nclear_text = no\nsmarthost = relay.example.net:587\n")
     d.serve()
     text = d.web("GET", "/?lang=de")[2].decode()
     for word in ["<h1>Vereinspost</h1>", "<p>Verein &lt;für&gt; Post<br>\nHafenstraße 1</p>", "<p>Tel. 040 1</p>",
-                 "Bis zu 2 falsche", "für 1 Stunde", "Unverschlüsselt verlässt uns nichts"]:
+                 "Bis zu 2 falsche", "für 1 Stunde", "Unverschlüsselt verlässt uns nichts", "relay.example.net"]:
         assert word in text, word
 
 
