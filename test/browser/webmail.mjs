@@ -236,6 +236,29 @@ step('folders: make, rename, delete, mark all as read', async () => {
   await done();
 });
 
+step('a folder with messages is deleted, and brought back with them', async () => {
+  await fresh();
+  await row('Terminvorschlag').click();
+  const subject = await page.locator('.row.opened .row-subject').innerText();
+  await page.keyboard.press('v');
+  await page.locator('.menu-filter').fill('Gartenhaus');
+  await page.keyboard.press('Enter');
+  await toast().filter({ hasText: '1 nach Gartenhaus verschoben' }).waitFor();
+  await page.locator('.folder', { hasText: 'Gartenhaus' }).hover();
+  await page.locator('.folder', { hasText: 'Gartenhaus' }).locator('.folder-menu').click();
+  await page.locator('.menu-item', { hasText: 'Ordner löschen' }).click();
+  await page.locator('dialog button', { hasText: 'Ordner löschen' }).click();
+  const deleted = page.locator('.toast', { hasText: 'Ordner gelöscht' });
+  await deleted.locator('button', { hasText: 'Rückgängig' }).click();
+  await openFolder('Gartenhaus');
+  await row(subject).click();
+  await page.keyboard.press('v');
+  await page.locator('.menu-filter').fill('Posteingang');
+  await page.keyboard.press('Enter');
+  await page.locator('.pane-list .empty').waitFor();
+  await done();
+});
+
 step('delete: to the trash, then for good, each with undo', async () => {
   await fresh();
   await row('Rückfrage zum Entwurf').click();

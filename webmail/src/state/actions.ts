@@ -2,7 +2,7 @@
 // undone when the user asks for it.
 
 import { JmapError, pointer } from '../jmap/client.ts';
-import type { Id, Mailbox, Patch, Role } from '../jmap/types.ts';
+import type { DeletedEmail, Id, Mailbox, Patch, Role } from '../jmap/types.ts';
 import { t } from '../i18n/index.ts';
 import type { Key } from '../i18n/index.ts';
 import { toast } from '../ui/toast.tsx';
@@ -277,7 +277,7 @@ export async function destroy(ids: readonly Id[], rows: readonly Id[] = ids): Pr
       }
     });
     toast(t('done.destroy', { n: rows.length }), {
-      action: { label: t('undo'), run: () => void restore(ids) },
+      action: undoDestroyed(amongst(ids), ids.length),
     });
   } catch (e) {
     revert();
@@ -287,23 +287,38 @@ export async function destroy(ids: readonly Id[], rows: readonly Id[] = ids): Pr
   }
 }
 
-/** Brings back what was just destroyed. */
-async function restore(emails: readonly Id[]): Promise<void> {
+/** How many days the server keeps what is deleted for good; 0: it does not. */
+const keptDays = () => own.value?.undeleteDays ?? 14;
+
+/** Undo for what was just destroyed, where the server keeps it. */
+function undoDestroyed(isIt: (d: DeletedEmail) => boolean, n: number) {
+  return keptDays() > 0 && n > 0 ? { label: t('undo'), run: () => void restore(isIt, n) } : undefined;
+}
+
+/** Brings back what was just destroyed: the newest `n` that are meant. */
+async function restore(isIt: (d: DeletedEmail) => boolean, n: number): Promise<void> {
   try {
-    const wanted = new Set(emails);
     const numbers: Id[] = [];
-    for (let position = 0; numbers.length < wanted.size && position < 5000; ) {
+    for (let position = 0; numbers.length < n && position < 5000; ) {
       const got = await client.call('DeletedEmail/query', { position, limit: 200 });
-      for (const d of got.list) if (wanted.has(d.emailId)) numbers.push(d.id);
+      for (const d of got.list) if (numbers.length < n && isIt(d)) numbers.push(d.id);
       position += got.list.length;
       if (got.list.length === 0) break;
     }
     if (numbers.length === 0) throw new JmapError('notFound');
-    await client.call('DeletedEmail/restore', { ids: numbers });
+    const most = client.limits?.maxObjectsInGet ?? 500;
+    for (let i = 0; i < numbers.length; i += most)
+      await client.call('DeletedEmail/restore', { ids: numbers.slice(i, i + most) });
     toast(t('done.undone'), { seconds: 3 });
   } catch (e) {
     reportError(e);
   }
+}
+
+/** Is it one of these emails? */
+function amongst(emails: readonly Id[]): (d: DeletedEmail) => boolean {
+  const wanted = new Set(emails);
+  return (d) => wanted.has(d.emailId);
 }
 
 function keyword(emails: readonly Id[], name: string, on: boolean, done?: string): Promise<void> {
@@ -380,13 +395,21 @@ export async function saveMailbox(change: { create: { name: string; parentId: Id
   }
 }
 
+/** "Projekte/Gartenhaus": how the list of deleted messages names a folder. */
+function pathOf(m: Mailbox): string {
+  const parent = m.parentId ? mailboxes.value.get(m.parentId) : undefined;
+  const name = m.role === 'inbox' ? 'INBOX' : m.name;
+  return parent ? `${pathOf(parent)}/${name}` : name;
+}
+
 export async function deleteMailbox(m: Mailbox): Promise<void> {
   const name = mailboxName(m);
+  const path = pathOf(m);
   const sure =
     m.totalEmails === 0 ||
     (await ask({
       title: t('folder.delete'),
-      text: t('folder.deleteText', { n: m.totalEmails, name, days: own.value?.undeleteDays ?? 14 }),
+      text: t(keptDays() ? 'folder.deleteText' : 'folder.deleteTextGone', { n: m.totalEmails, name, days: keptDays() }),
       confirm: t('folder.delete'),
       danger: true,
     }));
@@ -405,7 +428,7 @@ export async function deleteMailbox(m: Mailbox): Promise<void> {
             label: t('undo'),
             run: () => void saveMailbox({ create: { name: m.name, parentId: m.parentId } }, t('done.undone')),
           }
-        : undefined,
+        : undoDestroyed((d) => d.mailbox === path, m.totalEmails),
     });
   } catch (e) {
     reportError(e);
@@ -424,7 +447,7 @@ async function* emailsOf(m: Mailbox, filter: object): AsyncGenerator<Id[]> {
 export async function emptyMailbox(m: Mailbox): Promise<void> {
   const sure = await ask({
     title: t('folder.empty'),
-    text: t('folder.emptyText', { n: m.totalEmails, days: own.value?.undeleteDays ?? 14 }),
+    text: t(keptDays() ? 'folder.emptyText' : 'folder.emptyTextGone', { n: m.totalEmails, days: keptDays() }),
     confirm: t('act.deleteForever'),
     danger: true,
   });
@@ -438,7 +461,7 @@ export async function emptyMailbox(m: Mailbox): Promise<void> {
     }
     if (route.value.mailbox === m.id) go({ open: null }, true);
     toast(t('done.destroy', { n: all.length }), {
-      action: { label: t('undo'), run: () => void restore(all) },
+      action: undoDestroyed(amongst(all), all.length),
     });
   } catch (e) {
     reportError(e, () => void emptyMailbox(m));
