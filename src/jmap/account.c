@@ -250,7 +250,7 @@ static void session_get(struct jmap_call *c)
     jw_array(c->out);
     for (size_t i = 0; ids.id == NULL && i < n; i++)
         put_session(c->out, &list[i]);
-    for (size_t i = 0; i < ids.n; i++) {
+    for (size_t i = 0; ids.id != NULL && i < ids.n; i++) {
         const struct shown *s = session_of_id(list, n, ids.id[i]);
         if (s != NULL)
             put_session(c->out, s);
@@ -399,7 +399,7 @@ static void patch_settings(struct jmap_call *c, struct slice json, json_t *patch
 static void change_settings(struct jmap_call *c, json_t *patch, struct slice language)
 {
     struct slice json;
-    uint64_t state, after;
+    uint64_t state, after = 0;
     char old[JMAP_STATE_TEXT], new[JMAP_STATE_TEXT];
     enum error e = settings_now(c, &json, &state);
     if (e != OK) {

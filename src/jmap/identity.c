@@ -100,7 +100,7 @@ static void identity_get(struct jmap_call *c)
     if (ids.id == NULL)
         for (size_t i = 0; i < n; i++)
             put_identity(c->out, &list[i], asked);
-    for (size_t i = 0; i < ids.n; i++) {
+    for (size_t i = 0; ids.id != NULL && i < ids.n; i++) {
         const struct identity *found = identity_of_id(list, n, ids.id[i]);
         if (found != NULL)
             put_identity(c->out, found, asked);
@@ -292,7 +292,7 @@ static struct jmap_set_error find(struct jmap_call *c, struct slice id, struct i
 
 static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t *patch)
 {
-    struct identity i;
+    struct identity i = {0};
     struct jmap_set_error bad = find(c, id, &i);
     if (bad.type == NULL)
         bad = read_members(c, patch, &i);
@@ -304,7 +304,7 @@ static struct jmap_set_error update(struct jmap_call *c, struct slice id, json_t
 
 static struct jmap_set_error destroy(struct jmap_call *c, struct slice id)
 {
-    struct identity i;
+    struct identity i = {0};
     struct jmap_set_error bad = find(c, id, &i);
     if (bad.type != NULL)
         return bad;

@@ -2,11 +2,17 @@
  * our own extensions (doc/jmap-extensions.md). Knows nothing of HTTP: web/ brings bytes and takes
  * bytes.
  *
- *   session.c     the session resource, capabilities and their limits
- *   request.c     a request: jansson in, methods in order, back-references, streaming out
- *   method.h      what a method gets and may call; the table of all methods is in methods.c
- *   mailbox.c thread.c email_get.c email_query.c email_set.c email_import.c snippet.c identity.c
- *   submission.c vacation.c blob.c quota.c account.c (password, sessions, settings) deleted.c
+ *   session.c      the session resource, capabilities and their limits
+ *   request.c      a request: its calls in their order; reference.c what they refer back to
+ *   method.h       what a method gets and may call; set.c the standard /set, changes.c and window.c
+ *                  what /changes and /query have in common; the tables of methods are in methods.h
+ *   mailbox*.c thread.c snippet.c identity.c vacation.c quota.c  the methods of their types
+ *   email_*.c      those of Email: filter, sort and results are of queries; header, body and
+ *                  envelope of what is read; compose of what is written; store changes emails
+ *   submission*.c  EmailSubmission; outbox.c sends what is due
+ *   blob*.c        blobs and RFC 9404; upload.c the files that wait to be used
+ *   push.c         events of changes
+ *   account.c deleted.c travel.c  our own: password, sessions, settings; undelete; how mail goes
  *
  * An object's id is a letter and a number: "M12" an email, "T7" a thread, "B3" a mailbox, ...
  * Blobs: "M12" the message, "M12-2" a part of it by its number ("M12-2-1": a part of the message
@@ -64,7 +70,7 @@ void jmap_session(const struct jmap_service *s, const struct jmap_user *u, struc
                   struct buf *out);
 
 /* One API request (RFC 8620 3): always fills out with JSON; returns the HTTP status (200, or 400
- * and 503 with a problem document). out's limit is LIMIT_JMAP_RESPONSE. Every method's errors are
+ * with a problem document). out's limit is LIMIT_JMAP_RESPONSE. Every method's errors are
  * inside. Blocks for the work it does. At most LIMIT_JMAP_CONCURRENT requests of an account run at
  * once, more are 400 with the "limit" problem. */
 int jmap_api(const struct jmap_service *s, const struct jmap_user *u, struct slice request,

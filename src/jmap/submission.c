@@ -179,7 +179,7 @@ static void get(struct jmap_call *c)
     jw_array(c->out);
     for (size_t i = 0; !ids.id && i < n; i++)
         write_one(c, &list[i], asked);
-    for (size_t i = 0; i < ids.n; i++) {
+    for (size_t i = 0; ids.id && i < ids.n; i++) {
         const struct submission *s = by_id(list, n, ids.id[i]);
         if (s)
             write_one(c, s, asked);
@@ -329,12 +329,12 @@ static void query(struct jmap_call *c)
         !jmap_arg_uint(c, "limit", &limit) || !jmap_arg_bool(c, "calculateTotal", &total) ||
         !submission_state(c, state) || !load(c, &list, &n))
         return;
-    const struct submission **hit = arena_array(c->arena, n + 1, sizeof *hit);
+    const struct submission **hit = arena_array(c->arena, n + 1, sizeof(struct submission *));
     for (size_t i = 0; hit && i < n; i++)
         if (matches(filter, &list[i]))
             hit[found++] = &list[i];
     if (hit)
-        qsort_r(hit, found, sizeof *hit, compare, &order);
+        qsort_r(hit, found, sizeof(struct submission *), compare, &order);
     if (position < 0)
         position = position + (int64_t)found > 0 ? position + (int64_t)found : 0;
     jmap_answer(c);

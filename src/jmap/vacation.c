@@ -82,7 +82,7 @@ static void vacation_get(struct jmap_call *c)
         return;
     }
     bool wanted = ids.id == NULL;
-    for (size_t i = 0; i < ids.n; i++) {
+    for (size_t i = 0; ids.id != NULL && i < ids.n; i++) {
         if (is_singleton(ids.id[i]))
             wanted = true;
         else

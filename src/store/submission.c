@@ -74,7 +74,7 @@ static enum error find_body(struct shard *sh, int64_t key, uint64_t *body, struc
 static enum error insert(struct shard *sh, struct add_job *j, uint64_t body, struct slice prefix)
 {
     const struct submission *in = j->in;
-    uint64_t state;
+    uint64_t state = 0;
     enum error e = next_state(sh, j->account, &state);
     if (e != OK)
         return e;
@@ -162,7 +162,7 @@ static enum error run_settle(struct shard *sh, struct job *job)
 {
     struct change_job *j = (struct change_job *)job;
     int64_t state = 0;
-    uint64_t body = 0, changed;
+    uint64_t body = 0, changed = 0;
     enum error e = find(sh, j->account, j->id, &state, &body);
     if (e != OK)
         return e;
@@ -199,7 +199,7 @@ enum error store_submission_settle(struct store *s, uint64_t account, uint64_t i
 /* The row stays, and says when it was removed. */
 static enum error make_removed(struct shard *sh, uint64_t account, uint64_t id)
 {
-    uint64_t changed;
+    uint64_t changed = 0;
     enum error e = next_state(sh, account, &changed);
     if (e != OK)
         return e;

@@ -128,16 +128,22 @@ static void found_piece(void *arg, struct slice piece)
 
 static const struct h1_found FOUND = {found_field, found_head, found_piece};
 
+static void refuse_exchange(struct http_exchange *x, int status)
+{
+    struct h1 *m = x->h->h1;
+    m->keep = false;
+    m->deaf = true;
+    x->complete = true;
+    exchange_fail(x, status);
+}
+
 /* Answers what is no request, or comes too late to be one, and closes. */
 static void refuse(struct http_conn *h, int status)
 {
     struct h1 *m = h->h1;
     if (!m->x)
         m->x = exchange_new(h);
-    m->keep = false;
-    m->deaf = true;
-    m->x->complete = true;
-    exchange_fail(m->x, status);
+    refuse_exchange(m->x, status);
 }
 
 enum scan { SCAN_MORE, SCAN_END, SCAN_BAD };
@@ -174,12 +180,11 @@ static void exchange_over(struct http_conn *h)
     m->over = !m->keep || h->stopping;
 }
 
-static void parsed(struct http_conn *h, enum h1_parsed what)
+static void parsed(struct http_conn *h, struct http_exchange *x, enum h1_parsed what)
 {
     struct h1 *m = h->h1;
-    struct http_exchange *x = m->x;
     if (what == H1_BAD) {
-        refuse(h, 400);
+        refuse_exchange(x, 400);
     } else if (what == H1_DONE || m->deaf) {
         exchange_complete(x);
     } else if (m->expects && x->answer != ANSWER_NONE) {
@@ -195,16 +200,17 @@ static void parsed(struct http_conn *h, enum h1_parsed what)
 static void head_read(struct http_conn *h, struct slice head)
 {
     struct h1 *m = h->h1;
-    m->x = exchange_new(h);
+    struct http_exchange *x = exchange_new(h);
+    m->x = x;
     m->raw = 0;
     m->minor = 1;
-    m->head = arena_alloc(&m->x->arena, head.n);
-    if (!m->head)
-        bug("no room for a head");
+    m->head = arena_alloc(&x->arena, head.n);
+    if (!m->head || !head.p)
+        bug("no head, or no room for it");
     memcpy(m->head, head.p, head.n);
     h1_parser_reset(m->parser);
     size_t used = 0;
-    parsed(h, h1_parse(m->parser, slice_of(m->head, head.n), &used));
+    parsed(h, x, h1_parse(m->parser, slice_of(m->head, head.n), &used));
 }
 
 static size_t head_input(struct http_conn *h, struct slice in)
@@ -231,10 +237,9 @@ static size_t head_input(struct http_conn *h, struct slice in)
 
 /* --- The body --- */
 
-static size_t body_input(struct http_conn *h, struct slice in)
+static size_t body_input(struct http_conn *h, struct http_exchange *x, struct slice in)
 {
     struct h1 *m = h->h1;
-    struct http_exchange *x = m->x;
     size_t used = 0;
     enum h1_parsed what = h1_parse(m->parser, in, &used);
     m->raw += used;
@@ -245,7 +250,7 @@ static size_t body_input(struct http_conn *h, struct slice in)
                m->raw - x->body_seen > LIMIT_HTTP_HEAD + LIMIT_HTTP_FRAMING * x->body_seen) {
         what = H1_BAD; /* chunks of nothing but extensions */
     }
-    parsed(h, what);
+    parsed(h, x, what);
     return used;
 }
 
@@ -257,7 +262,8 @@ size_t h1_input(struct http_conn *h, struct slice in)
         struct slice rest = slice_from(in, used);
         if (m->over || m->deaf)
             return in.n;
-        size_t n = !m->x ? head_input(h, rest) : !m->x->complete ? body_input(h, rest) : 0;
+        struct http_exchange *x = m->x;
+        size_t n = !x ? head_input(h, rest) : !x->complete ? body_input(h, x, rest) : 0;
         if (n == 0)
             break;
         used += n;
@@ -430,14 +436,18 @@ void h1_timeout(struct http_conn *h, int64_t now)
 {
     struct h1 *m = h->h1;
     struct http_exchange *x = m->x;
-    if (!x && m->head_at <= now)
+    if (!x) {
+        if (m->head_at <= now)
+            refuse(h, 408);
+        else
+            m->over = m->over || h->idle_at <= now;
+    } else if ((m->answered && m->drain_at <= now) || exchange_stalled(x, now)) {
+        m->over = true;
+    } else if (exchange_late(x, now)) {
         refuse(h, 408);
-    else if (!x || (m->answered && m->drain_at <= now) || exchange_stalled(x, now))
-        m->over = m->over || x || h->idle_at <= now;
-    else if (exchange_late(x, now))
-        refuse(h, 408);
-    else
+    } else {
         events_tick(x, now);
+    }
 }
 
 void h1_stopping(struct http_conn *h)

@@ -109,7 +109,7 @@ struct http_conn {
 
 /* --- exchange.c --- */
 
-struct http_exchange *exchange_new(struct http_conn *h);
+struct http_exchange *exchange_new(struct http_conn *h) __attribute__((returns_nonnull));
 void exchange_free(struct http_exchange *x);
 /* A field of the head, in the arena, its name in lower case; too many set x->refused. */
 void exchange_field(struct http_exchange *x, struct slice name, struct slice value);

@@ -81,7 +81,7 @@ static bool host_byte(uint8_t c, bool literal)
 /* "example.org:8443", "[::1]": the host in lower case without port and last dot. */
 static enum error authority_host(struct arena *a, struct slice authority, struct slice *host)
 {
-    struct slice name = authority, port = SLICE_NONE;
+    struct slice name;
     bool literal = authority.n > 0 && authority.p[0] == '[';
     size_t end = literal ? slice_index(authority, ']') : slice_index(authority, ':');
     if (literal) {
@@ -94,7 +94,7 @@ static enum error authority_host(struct arena *a, struct slice authority, struct
     }
     uint32_t number;
     if (end < authority.n) {
-        port = slice_from(authority, end + 1);
+        struct slice port = slice_from(authority, end + 1);
         if (authority.p[end] != ':' || (port.n && parse_u32(port, 65535, &number) != OK))
             return ERR_INPUT;
     }
