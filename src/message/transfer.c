@@ -205,7 +205,8 @@ void transfer_encode_qp(struct slice in, struct buf *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t column = 0;
-    bool cut = false; /* the line begins where a longer one was cut: it must not become a boundary */
+    bool cut =
+        false; /* the line begins where a longer one was cut: it must not become a boundary */
     for (size_t i = 0; i < in.n; i++) {
         uint8_t c = in.p[i];
         bool crlf = c == '\r' && i + 1 < in.n && in.p[i + 1] == '\n';

@@ -9,9 +9,9 @@
 extern const struct http_handler web_autoconfig;   /* config-v1.1.xml and mail-v1.xml */
 extern const struct http_handler web_autodiscover; /* Outlook: POX and JSON */
 extern const struct http_handler web_apple;        /* /apple.mobileconfig and /apple.svg */
-extern const struct http_handler web_details;      /* the server's details, "/" and "/details.css" */
-extern const struct http_handler web_mta_sts;      /* /.well-known/mta-sts.txt */
-extern const struct http_handler web_acme;         /* /.well-known/acme-challenge/... */
+extern const struct http_handler web_details; /* the server's details, "/" and "/details.css" */
+extern const struct http_handler web_mta_sts; /* /.well-known/mta-sts.txt */
+extern const struct http_handler web_acme;    /* /.well-known/acme-challenge/... */
 
 /* --- The webmail's files (assets.c) --- */
 

@@ -113,8 +113,7 @@ static void test_signature(void **state)
     assert_memory_equal(content, "<plist/>", 8);
     BIO_free(out);
     CMS_ContentInfo_free(cms);
-    assert_int_equal(apple_sign(SLICE("x"), SLICE("no certificate"), id.key_pem, &der),
-                     ERR_INPUT);
+    assert_int_equal(apple_sign(SLICE("x"), SLICE("no certificate"), id.key_pem, &der), ERR_INPUT);
     buf_free(&der);
     test_identity_free(&id);
 }
