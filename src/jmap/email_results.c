@@ -64,7 +64,9 @@ struct finding {
     void *arg;
     const struct view_message *m; /* of the view */
     struct thread_table threads;
-    struct number_set seen; /* threads that are in the results */
+    uint64_t *seen; /* a bit for each thread that is in the results */
+    uint64_t n_seen;
+    struct number_set other; /* ... and those beyond; a sound store has none */
     bool sorts, done;
     uint32_t *match; /* positions of what matches, to be sorted */
     size_t n_match, cap_match;
@@ -75,10 +77,21 @@ struct finding {
 
 /* --- Results --- */
 
+/* A thread has the number of an email, and those are counted up from 1. */
+static bool first_of_thread(struct finding *f, uint64_t thread)
+{
+    if (thread >= f->n_seen)
+        return number_set_add(&f->other, thread);
+    uint64_t *word = &f->seen[thread / 64], bit = UINT64_C(1) << thread % 64;
+    bool first = (*word & bit) == 0;
+    *word |= bit;
+    return first;
+}
+
 static void add_result(struct finding *f, const struct view_message *m)
 {
     struct email_results *r = f->r;
-    if (f->q->collapse && !number_set_add(&f->seen, m->thread))
+    if (f->q->collapse && !first_of_thread(f, m->thread))
         return;
     if (r->n == r->cap) {
         r->cap = r->cap ? r->cap * 2 : 64;
@@ -271,13 +284,16 @@ enum error email_results_find(const struct email_query *q, struct email_results 
     if (f.portion > f.most)
         f.portion = f.most;
     f.sorts = !email_sort_natural(&q->sort, &backwards);
+    f.n_seen = q->collapse ? view_state(q->view).next_email : 0;
+    f.seen = mem_array(f.n_seen / 64 + 1, sizeof *f.seen);
     f.wait = texts > 0 ? mem_array(LIMIT_JMAP_SEARCH_ROWS, sizeof *f.wait) : NULL;
     enum error e = walk(&f, !f.sorts && backwards);
     if (e == OK && f.sorts)
         e = sort_and_add(&f);
     r->all = e == OK && !f.done;
     thread_table_free(&f.threads);
-    number_set_free(&f.seen);
+    number_set_free(&f.other);
+    mem_free(f.seen);
     mem_free(f.match);
     mem_free(f.wait);
     return e;
