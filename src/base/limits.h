@@ -385,7 +385,7 @@
 #define LIMIT_IDENTITIES_GONE     1000 /* remembered of an account */
 #define LIMIT_IDENTITY_NAME       1000 /* bytes */
 #define LIMIT_SIGNATURE           (64 * 1024)
-#define LIMIT_FORECAST_MS         8000
+#define LIMIT_FORECAST_MS         1000 /* that an asker waits; what comes later is remembered */
 #define LIMIT_VIEW_BYTES          (512ul * 1024 * 1024) /* all views that are kept */
 #define LIMIT_VIEW_WAIT_S         3 /* for a commit that is about to be published */
 

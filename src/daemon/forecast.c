@@ -24,6 +24,7 @@ struct known {
  * answer that comes after its asker gave up finds nobody. */
 struct asked {
     bool used, done;
+    char domain[LIMIT_DOMAIN + 3];
     enum jmap_travel travel;
     char host[256];
 };
@@ -95,6 +96,22 @@ static enum jmap_travel of_result(const struct relay_result *r)
     }
 }
 
+static struct known *place_of(struct forecasts *f, struct slice domain)
+{
+    return &f->known[hash_bytes(domain) % REMEMBERED];
+}
+
+/* Under the lock. */
+static void remember(struct forecasts *f, struct slice domain, const struct asked *q)
+{
+    struct known *k = place_of(f, domain);
+    if (q->travel == TRAVEL_UNKNOWN || slice_cstr(domain, k->domain, sizeof k->domain))
+        return;
+    k->travel = q->travel;
+    k->until_ms = clock_ms() + FORECAST_SECONDS * 1000;
+    memcpy(k->host, q->host, sizeof k->host);
+}
+
 bool forecast_relayed(struct forecasts *f, void *token, const struct relay_result *r)
 {
     uintptr_t first = (uintptr_t)f->asked, at = (uintptr_t)token;
@@ -105,9 +122,11 @@ bool forecast_relayed(struct forecasts *f, void *token, const struct relay_resul
     q->travel = of_result(r);
     if (r && slice_cstr(r->host, q->host, sizeof q->host))
         q->host[0] = 0;
-    /* Whoever asked may have gone: then the place is free from now on. */
-    if (q->done)
+    /* Whoever asked may have gone: he asks again, and then it is known. */
+    if (q->done) {
+        remember(f, slice_str(q->domain), q);
         q->used = false;
+    }
     q->done = true;
     pthread_cond_broadcast(&f->answered);
     pthread_mutex_unlock(&f->lock);
@@ -115,11 +134,6 @@ bool forecast_relayed(struct forecasts *f, void *token, const struct relay_resul
 }
 
 /* --- Questions --- */
-
-static struct known *place_of(struct forecasts *f, struct slice domain)
-{
-    return &f->known[hash_bytes(domain) % REMEMBERED];
-}
 
 static bool remembered(struct forecasts *f, struct slice domain, enum jmap_travel *travel,
                        char host[256])
@@ -135,26 +149,25 @@ static bool remembered(struct forecasts *f, struct slice domain, enum jmap_trave
     return good;
 }
 
-/* Under the lock. */
-static void remember(struct forecasts *f, struct slice domain, const struct asked *q)
-{
-    struct known *k = place_of(f, domain);
-    if (q->travel == TRAVEL_UNKNOWN || slice_cstr(domain, k->domain, sizeof k->domain))
-        return;
-    k->travel = q->travel;
-    k->until_ms = clock_ms() + FORECAST_SECONDS * 1000;
-    memcpy(k->host, q->host, sizeof k->host);
-}
-
-static struct asked *take_place(struct forecasts *f)
+/* NULL: there is none, or edge is being asked about that domain already. */
+static struct asked *take_place(struct forecasts *f, struct slice domain)
 {
     struct asked *q = NULL;
+    bool pending = false;
     pthread_mutex_lock(&f->lock);
-    for (size_t i = 0; !q && i < ASKED_MOST; i++)
+    for (size_t i = 0; i < ASKED_MOST; i++) {
         if (!f->asked[i].used)
             q = &f->asked[i];
-    if (q)
+        else
+            pending = pending || slice_eq(slice_str(f->asked[i].domain), domain);
+    }
+    if (pending)
+        q = NULL;
+    if (q) {
         *q = (struct asked){.used = true};
+        if (slice_cstr(domain, q->domain, sizeof q->domain))
+            q->domain[0] = 0;
+    }
     pthread_mutex_unlock(&f->lock);
     return q;
 }
@@ -212,7 +225,7 @@ static enum jmap_travel look(struct forecasts *f, const struct next_hop *hop, st
 {
     const struct relay_recipient recipient = {.address = address};
     struct relay_request rq;
-    struct asked *q = take_place(f);
+    struct asked *q = take_place(f, next_hop_domain(hop));
     autoarena a;
     arena_init(&a, ARENA_MOST);
     if (!q)

@@ -241,6 +241,23 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *arg)
     return 0;
 }
 
+/* Is what remains of a request soon there? Then it is read away: some clients lose an answer that a
+ * reset follows. */
+static bool is_soon_there(const struct http_exchange *x)
+{
+    enum { TOO_SLOW = 408 };
+    return x->body_seen <= LIMIT_HTTP_WINDOW && x->body_length <= LIMIT_HTTP_WINDOW &&
+           x->status != TOO_SLOW;
+}
+
+/* RFC 9113 8.1: the answer is out, and the rest of the request is not wanted. */
+static int end_request(nghttp2_session *session, const struct http_exchange *x)
+{
+    return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, x->stream, NGHTTP2_NO_ERROR) == 0
+               ? 0
+               : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
                    size_t n, void *arg)
 {
@@ -249,10 +266,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
         return 0;
     exchange_piece(x, slice_of(data, n));
     answer(x);
-    return 0;
+    return x->out && !is_soon_there(x) ? end_request(session, x) : 0;
 }
 
-/* RFC 9113 8.1: the answer is out, and the rest of the request is not wanted. */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 {
     bool last = (f->hd.type == NGHTTP2_DATA || f->hd.type == NGHTTP2_HEADERS) &&
@@ -260,10 +276,8 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *f, void *arg)
     struct http_exchange *x = last ? exchange_of(session, f->hd.stream_id) : NULL;
     if (!x || x->complete)
         return 0;
-    return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, f->hd.stream_id,
-                                     NGHTTP2_NO_ERROR) == 0
-               ? 0
-               : NGHTTP2_ERR_CALLBACK_FAILURE;
+    x->out = true;
+    return is_soon_there(x) ? 0 : end_request(session, x);
 }
 
 static int on_close(nghttp2_session *session, int32_t stream, uint32_t code, void *arg)

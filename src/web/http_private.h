@@ -85,6 +85,7 @@ struct http_exchange {
     int64_t tick_at;
     bool head_sent;
     bool sent; /* all of it was handed to the machine */
+    bool out;  /* HTTP/2: and has left, before the request was complete */
     uint64_t pulled, mark;
     int64_t stall_at; /* by then a chunk must have been taken */
 };

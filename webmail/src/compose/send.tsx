@@ -4,7 +4,7 @@
 import { JmapError } from '../jmap/client.ts';
 import { pointer } from '../jmap/client.ts';
 import type { EmailAddress, Id, Patch } from '../jmap/types.ts';
-import { language, mediumDate, t } from '../i18n/index.ts';
+import { locale, mediumDate, t } from '../i18n/index.ts';
 import { closeComposer, composers } from '../open.ts';
 import { address, client } from '../state/app.ts';
 import { errorText, reportError, throwSetErrors } from '../state/errors.ts';
@@ -264,7 +264,7 @@ export function presets(now = new Date()): Preset[] {
     d.setHours(hour, 0, 0, 0);
     return d;
   };
-  const time = new Intl.DateTimeFormat(language.value, { hour: '2-digit', minute: '2-digit' });
+  const time = new Intl.DateTimeFormat(locale.value, { hour: '2-digit', minute: '2-digit' });
   const out: Preset[] = [];
   const evening = at(0, 18);
   if (evening.getTime() - now.getTime() > 30 * 60_000)

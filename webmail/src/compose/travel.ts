@@ -11,41 +11,37 @@ export interface Way {
 }
 
 const ways = signal<ReadonlyMap<string, Way | 'asked'>>(new Map());
-const AT_ONCE = 20;
+// What the server has not found out within its second it knows a little later.
+const AGAIN_MS = [2_000, 6_000, 60_000];
 
 export function wayOf(email: string): Way | null {
   const w = ways.value.get(email.toLowerCase());
   return w && w !== 'asked' ? w : null;
 }
 
-/** Asks for those that are not known yet. */
-export async function askWays(emails: readonly string[]): Promise<void> {
-  const wanted = [...new Set(emails.filter(isAddress).map((e) => e.toLowerCase()))].filter((e) => !ways.peek().has(e));
-  if (!wanted.length) return;
-  ways.value = new Map([...ways.peek(), ...wanted.map((e) => [e, 'asked'] as const)]);
-  for (let i = 0; i < wanted.length; i += AT_ONCE) {
-    const part = wanted.slice(i, i + AT_ONCE);
-    const next = await client.call('Recipient/travel', { addresses: part }).then(
-      (a) => {
-        const map = new Map(ways.peek());
-        for (const x of a.list) {
-          // What could not be found out may be known the next time.
-          if (x.travel === 'unknown') setTimeout(() => forget(x.address), 60_000);
-          map.set(x.address.toLowerCase(), { travel: x.travel, host: x.host || null });
-        }
-        return map;
-      },
-      () => {
-        const map = new Map(ways.peek());
-        for (const e of part) map.delete(e);
-        return map;
-      },
-    );
-    ways.value = next;
+function set(email: string, way: Way | 'asked' | null): void {
+  const map = new Map(ways.peek());
+  if (way) map.set(email, way);
+  else map.delete(email);
+  ways.value = map;
+}
+
+async function ask(email: string, tries: number): Promise<void> {
+  try {
+    const { list } = await client.call('Recipient/travel', { addresses: [email] });
+    const found = list[0];
+    if (!found) return set(email, null);
+    set(email, { travel: found.travel, host: found.host || null });
+    const wait = AGAIN_MS[tries];
+    if (found.travel === 'unknown' && wait) setTimeout(() => void ask(email, tries + 1), wait);
+  } catch {
+    set(email, null);
   }
 }
 
-function forget(email: string): void {
-  const map = new Map(ways.peek());
-  if (map.delete(email.toLowerCase())) ways.value = map;
+/** Asks for those that are not known yet; each by itself, so that one that takes long holds up no other. */
+export async function askWays(emails: readonly string[]): Promise<void> {
+  const wanted = [...new Set(emails.filter(isAddress).map((e) => e.toLowerCase()))].filter((e) => !ways.peek().has(e));
+  for (const e of wanted) set(e, 'asked');
+  await Promise.all(wanted.map((e) => ask(e, 0)));
 }

@@ -3,8 +3,13 @@
 import { computed } from '@preact/signals';
 import { formatNumber, language, t } from './index.ts';
 
+/** The browser's own kind of the language: "en-GB" writes dates otherwise than "en-US". */
+export const locale = computed(
+  () => globalThis.navigator?.languages?.find((l) => l.slice(0, 2) === language.value) ?? language.value,
+);
+
 const format = (options: Intl.DateTimeFormatOptions) =>
-  computed(() => new Intl.DateTimeFormat(language.value, options));
+  computed(() => new Intl.DateTimeFormat(locale.value, options));
 const time = format({ hour: '2-digit', minute: '2-digit' });
 const weekday = format({ weekday: 'short' });
 const dayMonth = format({ day: 'numeric', month: 'short' });

@@ -4,7 +4,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { core } from '../i18n/index.ts';
 import { closeSettings, settingsTab } from '../open.ts';
-import { auth } from '../state/app.ts';
+import { auth, own } from '../state/app.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
 import type { IconName } from '../ui/icon.tsx';
@@ -46,24 +46,26 @@ export function Settings() {
   }, [tab]);
   if (!tab || auth.value !== 'in') return null;
   const View = VIEWS[tab].view;
+  // Where nothing can come back there is nothing to show.
+  const tabsNow = TABS.filter((x) => x !== 'deleted' || (own.value?.undeleteDays ?? 14) > 0);
   const keyDown = (e: KeyboardEvent) => {
-    const at = TABS.indexOf(tab);
+    const at = tabsNow.indexOf(tab);
     const next =
-      e.key === 'ArrowDown' || e.key === 'ArrowRight' ? (at + 1) % TABS.length
-      : e.key === 'ArrowUp' || e.key === 'ArrowLeft' ? (at + TABS.length - 1) % TABS.length
+      e.key === 'ArrowDown' || e.key === 'ArrowRight' ? (at + 1) % tabsNow.length
+      : e.key === 'ArrowUp' || e.key === 'ArrowLeft' ? (at + tabsNow.length - 1) % tabsNow.length
       : e.key === 'Home' ? 0
-      : e.key === 'End' ? TABS.length - 1
+      : e.key === 'End' ? tabsNow.length - 1
       : -1;
     if (next < 0) return;
     e.preventDefault();
-    settingsTab.value = TABS[next]!;
-    document.getElementById(`tab-${TABS[next]!}`)?.focus();
+    settingsTab.value = tabsNow[next]!;
+    document.getElementById(`tab-${tabsNow[next]!}`)?.focus();
   };
   return (
     <Dialog title={core.t('settings')} size="full" class="settings" onClose={closeSettings}>
       <div class="settings-box">
         <div ref={tabs} class="tabs" role="tablist" aria-label={s('tabs')} aria-orientation="vertical" onKeyDown={keyDown}>
-          {TABS.map((x) => (
+          {tabsNow.map((x) => (
             <button
               key={x}
               type="button"
