@@ -216,18 +216,24 @@ struct slice http_field(const struct http_exchange *x, const char *name)
     return SLICE_NONE;
 }
 
+/* Decoded only where it must be and can be the name: the arena has no room for thousands of others.
+ */
+static bool is_named(struct http_exchange *x, struct slice raw, struct slice name)
+{
+    if (!slice_has(raw, '%') && !slice_has(raw, '+'))
+        return slice_eq(raw, name);
+    struct slice found;
+    return raw.n >= name.n && raw.n <= 3 * name.n &&
+           percent_decode(&x->arena, raw, true, &found) == OK && slice_eq(found, name);
+}
+
 bool http_parameter(struct http_exchange *x, struct slice name, struct slice *value)
 {
     struct slice rest = x->query, pair;
     while (slice_split(&rest, '&', &pair)) {
         size_t eq = slice_index(pair, '=');
-        struct slice found;
-        if (eq < name.n || eq > 3 * name.n) /* decoded only where it can be the name: the */
-            continue;                       /* arena has no room for thousands of others */
-        if (percent_decode(&x->arena, slice_sub(pair, 0, eq), true, &found) != OK ||
-            !slice_eq(found, name))
-            continue;
-        return percent_decode(&x->arena, slice_from(pair, eq + 1), true, value) == OK;
+        if (is_named(x, slice_sub(pair, 0, eq), name))
+            return percent_decode(&x->arena, slice_from(pair, eq + 1), true, value) == OK;
     }
     return false;
 }

@@ -454,7 +454,6 @@ static void test_unsent(void **state)
         buf_byte(&rq, ' ');
     size_t held = 0;
     for (int status = 200; status == 200 && held < MOST; held += status == 200) {
-        autobuf out = BUF_INIT(LIMIT_INPUT_BUFFER);
         struct slice rest = buf_slice(&rq);
         h[held] = (struct http_conn){.tls = true};
         http_conn_init(&h[held], &listener, false);
