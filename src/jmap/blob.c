@@ -145,7 +145,7 @@ static enum error take_part(struct jmap_blob *b, int64_t number)
 enum error jmap_blob_open(const struct jmap_service *s, const struct jmap_user *u, struct slice id,
                           struct jmap_blob **out)
 {
-    struct slice base, path = id;
+    struct slice base = SLICE_NONE, path = id;
     int64_t part;
     (void)slice_split(&path, '-', &base);
     if (base.n == 0 || id.p[id.n - 1] == '-')
