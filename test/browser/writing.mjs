@@ -472,7 +472,7 @@ step('a session ended elsewhere: the login asks, and what was written is there a
   await page.locator('button', { hasText: 'Alle anderen beenden' }).click();
   await page.locator('dialog[open] .dialog-foot button', { hasText: 'Alle anderen beenden' }).click();
   await page.locator('.notice-good').waitFor();
-  assertEqual(await page.locator('.card').count(), 1);
+  await until(async () => (await page.locator('.card').count()) === 1, 'this session is the only one');
   await other.keyboard.type('ence');
   await other.locator('.login').waitFor();
   await other.locator('input[name=password]').fill(password);
