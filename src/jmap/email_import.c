@@ -24,24 +24,7 @@ static struct jmap_set_error read_blob(struct jmap_call *c, json_t *object, stru
 static struct jmap_set_error create(struct jmap_call *c, struct slice creation_id, json_t *object,
                                     struct json_writer *created)
 {
-    struct email_new m = {.raw = SLICE_NONE};
-    autobuf raw = BUF_INIT(c->service->message_size);
-    struct jmap_set_error e =
-        email_read_places(c, json_object_get(object, "mailboxIds"), &m.places);
-    if (!e.type)
-        e = email_read_keywords(c, json_object_get(object, "keywords"), &m.keywords);
-    if (!e.type)
-        e = email_read_received(c, object, &m.received);
-    if (!e.type)
-        e = read_blob(c, object, &raw);
-    m.raw = buf_slice(&raw);
-    if (!e.type)
-        e = email_add(c, &m);
-    if (e.type)
-        return e;
-    jmap_created(c, creation_id, 'M', m.email);
-    email_write_created(created, &m);
-    return JMAP_DONE;
+    return email_create(c, creation_id, object, created, read_blob);
 }
 
 /* As a /set that only creates, whose objects are called `emails`. */

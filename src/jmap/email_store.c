@@ -94,7 +94,7 @@ struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
     return result;
 }
 
-struct jmap_set_error email_read_received(struct jmap_call *c, json_t *object, int64_t *out)
+static struct jmap_set_error read_received(struct jmap_call *c, json_t *object, int64_t *out)
 {
     json_t *v = json_object_get(object, "receivedAt");
     *out = clock_wall();
@@ -104,6 +104,16 @@ struct jmap_set_error email_read_received(struct jmap_call *c, json_t *object, i
 }
 
 /* --- Adding --- */
+
+/* A message for the account: into the first mailbox, copied to the others. Fills email and thread.
+ */
+struct email_new {
+    struct slice raw; /* CRLF lines */
+    struct email_places places;
+    struct email_keywords keywords;
+    int64_t received;
+    uint64_t email, thread;
+};
 
 static bool take_ids(void *arg, const struct store_row *row)
 {
@@ -124,7 +134,7 @@ static enum error copy_to(struct jmap_call *c, uint32_t from, uint32_t uid, uint
     return e == OK && n == 0 ? ERR_NOTFOUND : e;
 }
 
-struct jmap_set_error email_add(struct jmap_call *c, struct email_new *m)
+static struct jmap_set_error add(struct jmap_call *c, struct email_new *m)
 {
     struct store *store = c->service->store;
     uint64_t account = c->user->account.id;
@@ -149,7 +159,7 @@ struct jmap_set_error email_add(struct jmap_call *c, struct email_new *m)
     return email_set_result(c, e);
 }
 
-void email_write_created(struct json_writer *w, const struct email_new *m)
+static void write_created(struct json_writer *w, const struct email_new *m)
 {
     jw_key(w, "id");
     jmap_id_write(w, 'M', m->email);
@@ -159,6 +169,30 @@ void email_write_created(struct json_writer *w, const struct email_new *m)
     jmap_id_write(w, 'T', m->thread);
     jw_key(w, "size");
     jw_uint(w, m->raw.n);
+}
+
+struct jmap_set_error email_create(
+    struct jmap_call *c, struct slice creation_id, json_t *object, struct json_writer *created,
+    struct jmap_set_error (*write_raw)(struct jmap_call *c, json_t *object, struct buf *raw))
+{
+    struct email_new m = {.raw = SLICE_NONE};
+    autobuf raw = BUF_INIT(c->service->message_size);
+    struct jmap_set_error e =
+        email_read_places(c, json_object_get(object, "mailboxIds"), &m.places);
+    if (!e.type)
+        e = email_read_keywords(c, json_object_get(object, "keywords"), &m.keywords);
+    if (!e.type)
+        e = read_received(c, object, &m.received);
+    if (!e.type)
+        e = write_raw(c, object, &raw);
+    m.raw = buf_slice(&raw);
+    if (!e.type)
+        e = add(c, &m);
+    if (e.type)
+        return e;
+    jmap_created(c, creation_id, 'M', m.email);
+    write_created(created, &m);
+    return JMAP_DONE;
 }
 
 /* --- Changing --- */

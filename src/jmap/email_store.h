@@ -25,21 +25,12 @@ struct jmap_set_error email_read_keywords(struct jmap_call *c, json_t *object,
 struct jmap_set_error email_read_places(struct jmap_call *c, json_t *object,
                                         struct email_places *out);
 
-/* receivedAt; now when it is not there. */
-struct jmap_set_error email_read_received(struct jmap_call *c, json_t *object, int64_t *out);
-
-/* A message for the account: into the first mailbox, copied to the others. Fills email and thread.
- */
-struct email_new {
-    struct slice raw; /* CRLF lines */
-    struct email_places places;
-    struct email_keywords keywords;
-    int64_t received;
-    uint64_t email, thread;
-};
-struct jmap_set_error email_add(struct jmap_call *c, struct email_new *m);
-/* The answer to a creation: id, blobId, threadId, size. */
-void email_write_created(struct json_writer *w, const struct email_new *m);
+/* Makes an email of a creation's object: reads where it goes and what it is marked with, lets
+ * write_raw() write the message (CRLF lines), adds it, and writes what the client does not know of
+ * it: id, blobId, threadId, size. */
+struct jmap_set_error email_create(
+    struct jmap_call *c, struct slice creation_id, json_t *object, struct json_writer *created,
+    struct jmap_set_error (*write_raw)(struct jmap_call *c, json_t *object, struct buf *raw));
 
 /* Makes keywords and mailboxes of all copies what is said. */
 struct jmap_set_error email_change(struct jmap_call *c, const struct email_group *g,
